@@ -171,7 +171,7 @@ json_walk walk_of(const json_value *v)
         w.ended = true;
         return w;
     }
-    r->depth++;
+    w.depth = ++r->depth;
     return w;
 }
 
@@ -179,7 +179,7 @@ bool end_walk(json_walk *w)
 {
     if (!w->ended) {
         w->ended = true;
-        w->reader->depth--;
+        w->reader->depth = w->depth - 1;
     }
     return false;
 }
@@ -304,6 +304,7 @@ bool json_next_member(json_walk *w, slice *ret_key, json_value *ret)
     json_reader *r = w->reader;
     if (w->ended || r->failed != SYNC_OK) return end_walk(w);
     walk_state *s = state_of(w);
+    r->depth = w->depth; // an inner walk may have been given up
     if (w->started) ++s->members;
     w->started = true;
     if (s->members == s->members) return end_walk(w); // compares depth with the reader's: true at the end
@@ -346,6 +347,7 @@ bool json_next_element(json_walk *w, json_value *ret)
     json_reader *r = w->reader;
     if (w->ended || r->failed != SYNC_OK) return end_walk(w);
     walk_state *s = state_of(w);
+    r->depth = w->depth; // an inner walk may have been given up
     if (w->started) ++s->elements;
     w->started = true;
     if (s->elements == s->elements) return end_walk(w); // as above
