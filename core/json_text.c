@@ -1,5 +1,6 @@
 #include "core/json_text.h"
 
+#include "core/arena.h"
 #include "core/buf.h"
 
 #include <assert.h>
@@ -123,6 +124,17 @@ void json_text_resolve(struct slice inside, struct buf *out)
         assert(code >= 0); /* json_text_check() came first */
         put_utf8(out, is_surrogate(code) ? REPLACEMENT : code);
     }
+}
+
+bool json_text_resolve_in(struct slice inside, struct arena *arena, struct slice *ret)
+{
+    *ret = inside;
+    if (memchr(inside.bytes, '\\', inside.len) == NULL) return true;
+    struct buf text = buf_make(inside.len); /* resolving never makes a text longer */
+    json_text_resolve(inside, &text);
+    *ret = text.failed == SYNC_OK ? arena_copy(arena, buf_slice(&text)) : slice_of(NULL, 0);
+    buf_deinit(&text);
+    return ret->bytes != NULL; /* an escape stands for a byte at least, so NULL is no empty text */
 }
 
 /* Length of the UTF-8 sequence at text[0..len), 0 when it is not one (RFC 3629: no surrogates, no overlong

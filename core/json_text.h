@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct arena;
 struct buf;
 
 #ifdef __cplusplus
@@ -27,6 +28,9 @@ bool json_text_check(struct slice inside, bool *ret_lone);
 
 /* Appends the text with its escapes resolved, as UTF-8. `inside` has passed json_text_check(). */
 void json_text_resolve(struct slice inside, struct buf *out);
+
+/* The same into an arena; a text without escapes is not copied. False when memory is short. */
+bool json_text_resolve_in(struct slice inside, struct arena *arena, struct slice *ret);
 
 /* Appends UTF-8 text as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD, so whatever
  * a client sent can be named in an answer. */
