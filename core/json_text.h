@@ -32,6 +32,10 @@ void json_text_resolve(struct slice inside, struct buf *out);
 /* The same into an arena; a text without escapes is not copied. False when memory is short. */
 bool json_text_resolve_in(struct slice inside, struct arena *arena, struct slice *ret);
 
+/* For a text that is compared with short known ones (member names, ids): its escapes resolved into `room`, or
+ * the text as it is where it has none or the result does not fit. Needs no memory. */
+struct slice json_text_short(struct slice inside, char *room, size_t room_bytes);
+
 /* Appends UTF-8 text as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD, so whatever
  * a client sent can be named in an answer. */
 void json_put_text(struct buf *out, struct slice text);

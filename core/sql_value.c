@@ -433,7 +433,7 @@ enum sync_err sql_values_take(const struct json_value *v, struct arena *arena, s
     for (size_t i = 0; json_next_element(&w, &element); i++) {
         enum sync_err rc = sql_value_take(&element, arena, key, &text, ec);
         if (rc != SYNC_OK) {
-            err_wrap(ec, "[%zu]", i);
+            err_place(ec, "[%zu]", i);
             return rc;
         }
     }
