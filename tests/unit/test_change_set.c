@@ -107,7 +107,7 @@ static const char recorded[] =
     "\"priorHlc\":\"AAABlB8pfbgAAAAAAAAAAEAAgAAAAAAAA+gAAAAA\"},"
     "{\"type\":\"delete\",\"schema\":\"main\",\"table\":\"emoji\xf0\x9f\x99\x82\",\"pk\":[0,\"k0\"],\"hlc\":"
     "\"" HLC_A3 "\"}],\"schemaMigrations\":[{\"type\":\"rename_table\",\"schema\":\"main\",\"table\":\"new\","
-                "\"fromTable\":\"old\","
+    "\"fromTable\":\"old\","
     "\"ddl\":\"alter table \\\"old\\\" rename to new\",\"hlc\":\"" HLC_A0 "\",\"schemaVersion\":7}]}]";
 
 Test(change_set, a_recorded_set_is_taken_whole)
