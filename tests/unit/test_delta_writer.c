@@ -38,7 +38,7 @@ static void read_back(const struct buf *out, struct batch *ret)
     cr_assert_eq(out->failed, SYNC_OK);
     char *list = malloc(out->len + 2 + JSON_PADDING);
     list[0] = '[';
-    memcpy(list + 1, out->bytes, out->len);
+    if (out->len > 0) memcpy(list + 1, out->bytes, out->len);
     memset(list + 1 + out->len, ']', 1 + JSON_PADDING);
     *ret = (struct batch){.text = list};
     struct json_value root = json_open(r, list, out->len + 2);
