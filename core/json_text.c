@@ -221,7 +221,7 @@ void json_put_text(struct buf *out, struct slice text)
             put_utf8(out, REPLACEMENT);
         plain = ++i;
     }
-    buf_put(out, text.bytes + plain, text.len - plain);
+    if (plain < text.len) buf_put(out, text.bytes + plain, text.len - plain); /* of no bytes may be NULL */
     buf_put_char(out, '"');
 }
 

@@ -21,6 +21,7 @@ enum { WHOLE_DIGITS_MAX = 1 + 309 + 1 };
 
 static void put_escaped(struct buf *key, struct slice bytes)
 {
+    if (bytes.len == 0) return; /* where bytes may be NULL */
     const char *at = bytes.bytes, *end = at + bytes.len;
     while (at < end) {
         const char *zero = memchr(at, 0, (size_t)(end - at));
