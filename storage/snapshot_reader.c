@@ -260,12 +260,13 @@ static enum sync_err step_table_entries(struct snapshot_reader *r, struct buf *o
         bool found;
         rc = fact_cursor_next(c, &e, &found, ec);
         if (rc != SYNC_OK) break;
-        int order = found ? slice_cmp(fact_table_key(&e.fact), buf_slice(&r->table_key)) : 1;
-        if (order < 0) { /* the rest of a table that was skipped on the way here */
+        bool same = found && slice_eq(fact_table_key(&e.fact), buf_slice(&r->table_key));
+        if (found && !same && r->table_entries + count == 0) {
+            /* The rest of a table that was skipped on the way here: the open one is still to come. */
             fact_cursor_skip_table(c, fact_table_key(&e.fact));
             continue;
         }
-        if (order > 0) {
+        if (!same) {
             r->phase = TABLE_END;
             break;
         }
