@@ -49,6 +49,7 @@ static void settle_input(struct session *s, struct session_update *u)
     bool hold = s->state == SESSION_OPENING ||
                 s->applies_begun - s->applies_done >= s->config->requests_max ||
                 s->read_count == SESSION_READS_MAX;
+    if (hold) s->page.was_held = true;
     if (s->state == SESSION_CLOSED || hold == s->holds_input) return;
     s->holds_input = hold;
     (void)add(u, hold ? SESSION_HOLD : SESSION_RELEASE);
@@ -164,6 +165,7 @@ static void begin_page_wait(struct session *s, uint64_t now_ms, struct session_u
     nudge(s, NUDGED_PAGE, u);
     s->page.state = PAGE_WAITS;
     s->page.nudges++;
+    s->page.was_held = s->holds_input;
     s->page.deadline_ms = now_ms + s->config->page_proof_timeout_ms;
 }
 
@@ -193,12 +195,16 @@ static void tick_page(struct session *s, uint64_t now_ms, struct session_update 
 {
     struct page_proof *p = &s->page;
     if (p->state == PAGE_NONE || now_ms < p->deadline_ms) return;
-    if (p->state == PAGE_PAUSES)
+    if (p->state == PAGE_PAUSES) {
         begin_page_wait(s, now_ms, u);
-    else if (p->has_answer) /* it does answer, so it is owed what it last said it lacks */
+    } else if (p->was_held) { /* the answer may lie where nobody looked: only time with open ears counts */
+        p->was_held = s->holds_input;
+        p->deadline_ms = now_ms + s->config->page_proof_timeout_ms;
+    } else if (p->has_answer) { /* it does answer, so it is owed what it last said it lacks */
         begin_delta(s, p->answer_has_since, &p->answer_since, u);
-    else /* not a stock client: it takes pages as they come */
+    } else { /* not a stock client: it takes pages as they come */
         begin_delta(s, true, &p->watermark, u);
+    }
 }
 
 /* ---- messages */
@@ -367,6 +373,7 @@ void session_applied(struct session *s, struct slice request_id, size_t fact_cou
                      const struct err_ctx *ec, const struct merge_result *result, struct session_update *ret)
 {
     *ret = (struct session_update){0};
+    assert(s->applies_done < s->applies_begun);
     s->applies_done++;
     if (s->state != SESSION_LIVE) return;
     if (rc != SYNC_OK) {

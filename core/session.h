@@ -73,6 +73,7 @@ struct page_proof {
     struct hlc watermark;
     uint64_t deadline_ms;
     uint32_t nudges;
+    bool was_held;   /* input was held back meanwhile: silence is not the client's then */
     bool has_answer; /* a get_changes came, with a watermark below the page's */
     bool answer_has_since;
     struct hlc answer_since;
