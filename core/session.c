@@ -114,9 +114,11 @@ static void begin_delta(struct session *s, bool has_since, const struct hlc *sin
     assert(s->reading == READING_NONE);
     s->reading = READING_DELTA;
     s->page.state = PAGE_NONE;
+    s->delta_has_since = has_since;
+    if (has_since) s->delta_since = *since;
     struct session_action *a = add(u, SESSION_DELTA);
     a->has_since = has_since;
-    if (has_since) a->since = *since;
+    a->since = s->delta_since;
 }
 
 /* Starts the read that waits longest, if nothing is being read and the batches before it are answered. */
@@ -159,6 +161,18 @@ static void drop_waiting_deltas(struct session *s)
 }
 
 /* ---- pages and their proof */
+
+/* Does the client say that it lacks what came before the page just sent? It may, where that page followed one
+ * that it never proved. */
+static bool lacks_earlier(const struct session *s)
+{
+    for (size_t i = 0; i < s->read_count && s->delta_has_since; i++) {
+        const struct session_read *r = &s->reads[(s->read_first + i) % SESSION_READS_MAX];
+        if (r->kind == READING_DELTA && (!r->has_since || hlc_cmp(&r->since, &s->delta_since) < 0))
+            return true;
+    }
+    return false;
+}
 
 static void begin_page_wait(struct session *s, uint64_t now_ms, struct session_update *u)
 {
@@ -410,7 +424,7 @@ void session_read_done(struct session *s, const struct session_read_result *resu
     } else if (kind == READING_SNAPSHOT) {
         message_put_snapshot_complete(add_send(ret));
         nudge(s, NUDGED_SNAPSHOT, ret);
-    } else if (result->has_more && !snapshot_waits) {
+    } else if (result->has_more && !snapshot_waits && !lacks_earlier(s)) {
         drop_waiting_deltas(s);
         s->page = (struct page_proof){.watermark = result->watermark};
         begin_page_wait(s, now_ms, ret);

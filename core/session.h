@@ -93,6 +93,8 @@ struct session {
     struct hlc proven; /* the watermark that the client told last: retention does not pass it */
     uint64_t applies_begun, applies_done;
     enum session_reading reading;
+    bool delta_has_since; /* where the delta under way began */
+    struct hlc delta_since;
     struct session_read reads[SESSION_READS_MAX];
     size_t read_first, read_count;
     struct page_proof page;

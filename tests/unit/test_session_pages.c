@@ -164,6 +164,14 @@ Test(session_pages, deltas_asked_for_during_the_last_page_are_answered_after_it)
     cr_assert_str_eq(delta_done(&x), "delta since 51");
 }
 
+/* The page before went without proof; now the client, late, says that it lacks it. */
+Test(session_pages, a_late_lower_answer_is_not_dropped_with_the_page_that_went_without_proof)
+{
+    cr_assert_str_eq(time_passes(&x, 5000), "delta since 50");
+    cr_assert_str_eq(asks_since(&x, 10), "nothing");
+    cr_assert_str_eq(page_done(&x, 90), "delta since 10");
+}
+
 Test(session_pages, a_snapshot_ends_the_wait)
 {
     cr_assert_str_eq(says(&x, SAYS_GET_SNAPSHOT), "snapshot");
