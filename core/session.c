@@ -421,6 +421,7 @@ void session_read_done(struct session *s, const struct session_read_result *resu
     if (result->rc != SYNC_OK) {
         add_error(ret, kind == READING_DELTA ? "GET_CHANGES_ERROR" : "SNAPSHOT_ERROR", result->ec->text,
                   false);
+        if (kind == READING_SNAPSHOT) nudge(s, NUDGED_SNAPSHOT, ret); /* pushes were kept from it meanwhile */
     } else if (kind == READING_SNAPSHOT) {
         message_put_snapshot_complete(add_send(ret));
         nudge(s, NUDGED_SNAPSHOT, ret);
