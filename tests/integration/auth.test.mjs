@@ -84,9 +84,8 @@ test('version and database id are checked before the token', async () => {
 
 test('tokens come from a file, one a line', async () => {
   for (const token of FILE_TOKENS) assert.equal((await get(byFile, `Bearer ${token}`)).status, 200);
-  for (const token of ['', FILE_TOKENS.join('\n'), TOKENS[0]]) {
-    const answer = token.includes('\n') ? await get(byFile, `Bearer ${encodeURIComponent(token)}`) : await get(byFile, `Bearer ${token}`);
-    assertRefused(answer, 401, 'AUTH_FAILED');
+  for (const token of ['', FILE_TOKENS.join(','), TOKENS[0]]) {
+    assertRefused(await get(byFile, `Bearer ${token}`), 401, 'AUTH_FAILED');
   }
 });
 

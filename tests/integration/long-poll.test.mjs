@@ -23,8 +23,7 @@ async function timed(promise) {
   return { value, ms: Date.now() - from };
 }
 
-// The poll is known to wait when the server has answered a later request on another connection; writers below
-// do just that, and an answer that came too early would be empty.
+// Whether a poll or the write after it reaches the server first, the poll has to bring what was written.
 test('a poll is answered by what another client writes over HTTP', async () => {
   const db = freshDatabase('poll');
   const poll = as(site(2)).delta(db, undefined, { wait: LONG_S });
