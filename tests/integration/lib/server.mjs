@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { within, PATIENCE } from './wait.mjs';
+import { within } from './wait.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const LOG_LINES_KEPT = 400;
@@ -17,12 +17,17 @@ const STOP_MS = 20_000;
 export const BINARY = path.resolve(process.env.SYNC_COORDINATOR ?? path.join(ROOT, 'build/sync-coordinator'));
 
 const running = new Set();
+const directories = [];
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
+// Gone when the test process ends.
 export function temporaryDirectory() {
-  return mkdtempSync(path.join(os.tmpdir(), 'sync-test-'));
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'sync-test-'));
+  directories.push(directory);
+  return directory;
 }
 
 // {'sync.nudgeFacts': 10} becomes {sync: {nudgeFacts: 10}}.
@@ -196,5 +201,3 @@ function show(end) {
   if (end.error) return end.error.message;
   return end.signal ? `signal ${end.signal}` : `exit code ${end.code}`;
 }
-
-export { PATIENCE };

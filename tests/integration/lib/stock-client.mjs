@@ -103,7 +103,8 @@ export class StockClient extends EventEmitter {
     return this.replica.transactionsAfter(this.sentUpTo.get(this.serverSite)).length > 0;
   }
 
-  // Nothing is being applied and nothing that was sent waits for its acknowledgement.
+  // Nothing is being applied and nothing that was sent waits for its acknowledgement. `quiet` is emitted
+  // whenever this may have become true.
   get settled() {
     return this.applying === 0 && this.unacknowledged.size === 0 && this.boot === undefined;
   }
@@ -215,6 +216,7 @@ export class StockClient extends EventEmitter {
     this.unacknowledged.delete(requestId);
     this.sentUpTo.set(this.serverSite, highestHlc([upTo, this.sentUpTo.get(this.serverSite) ?? upTo]));
     this.emit('acknowledged', requestId);
+    this.emit('quiet');
   }
 
   #bringBack({ siteId, sinceHLC }) {
@@ -248,6 +250,7 @@ export class StockClient extends EventEmitter {
     } finally {
       this.applying -= 1;
       this.emit('applied', { sets, movesWatermark });
+      this.emit('quiet');
     }
   }
 
