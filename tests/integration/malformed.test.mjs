@@ -18,7 +18,7 @@ const good = (n) => transactionAt(A, WALL + n, 0, [cell('good', [n], 'a', n)]);
 
 // The fact at changes[1].changes[1] (or schemaMigrations[0]) is changed; what is around it is good.
 function batch(draft, change) {
-  const set = transactionAt(A, WALL + 1, 0, draft.ddl ? [draft] : [cell('good', [0], 'a', 0), draft]);
+  const set = transactionAt(A, WALL + 1, 0, draft.ddl ? [draft] : [cell('good', [1], 'a', 0), draft]);
   const fact = draft.ddl ? set.schemaMigrations[0] : set.changes[1];
   change(fact, set);
   return [good(0), set, good(2)];

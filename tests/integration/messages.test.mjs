@@ -89,7 +89,8 @@ test('requestId comes back exactly as sent, or not at all', async () => {
     const answer = await session.apply([writer.transaction(cell('t', [1], 'a', 1))], requestId);
     assert.deepEqual(answer, { type: 'apply_result', requestId, applied: 1, skipped: 0, conflicts: 0, transactions: 1 });
   }
-  const answer = await session.apply([writer.transaction(cell('t', [1], 'a', 1))], undefined);
+  session.send({ type: 'apply_changes', changes: [writer.transaction(cell('t', [1], 'a', 1))] });
+  const answer = await session.next();
   assert.deepEqual(answer, { type: 'apply_result', applied: 1, skipped: 0, conflicts: 0, transactions: 1 });
   await session.close();
 });

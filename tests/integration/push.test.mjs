@@ -235,8 +235,8 @@ test('a session that cannot keep up loses pushes, is nudged once it has drained,
   slow.pause();
   const client = new HttpClient(tight, A);
   const writer = new Writer(A);
-  const COUNT = 400;
-  const BYTES = 100_000; // in all more than the socket buffers of both sides hold
+  const COUNT = 300;
+  const BYTES = 100_000; // in all more than socket buffers hold, and less than one delta may have
   for (let n = 0; n < COUNT; n++) await client.apply(db, writer.transaction(cell('t', [n], 'a', 'x'.repeat(BYTES))));
   slow.resume();
   const nudge = await slow.next('handshake_ack', { ms: 30_000 });

@@ -23,9 +23,10 @@ export function row(table, pk, values) {
 
 const isMigration = (draft) => draft.ddl !== undefined;
 
-// One transaction of `siteId` at (wall, counter); opSeq follows the order of the drafts.
+// One transaction of `siteId` at (wall, counter); opSeq follows the order of the drafts (lists of drafts are
+// taken apart).
 export function transactionAt(siteId, wall, counter, drafts) {
-  const facts = drafts.map((draft, op) => ({ ...draft, hlc: hlc(wall, counter, siteId, op) }));
+  const facts = drafts.flat().map((draft, op) => ({ ...draft, hlc: hlc(wall, counter, siteId, op) }));
   return {
     siteId,
     transactionId: `${wall}:${counter}:${siteId}`,
@@ -44,7 +45,7 @@ export class Writer {
 
   transaction(...drafts) {
     const { wall, counter } = this.clock.tick();
-    return transactionAt(this.site, wall, counter, drafts.flat());
+    return transactionAt(this.site, wall, counter, drafts);
   }
 }
 
