@@ -24,7 +24,9 @@ void err_wrap(struct err_ctx *ec, const char *fmt, ...)
     int n = vsnprintf(ec->text, sizeof ec->text, fmt, ap);
     va_end(ap);
     size_t used = n < 0 ? 0 : (size_t)n;
-    if (used < sizeof ec->text) (void)snprintf(ec->text + used, sizeof ec->text - used, ": %s", inner);
+    if (used >= sizeof ec->text - 3) return; /* no room for ": " and a character */
+    int room = (int)(sizeof ec->text - used) - 3;
+    (void)snprintf(ec->text + used, sizeof ec->text - used, ": %.*s", room, inner);
 }
 
 const char *err_name(enum sync_err code)

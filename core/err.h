@@ -8,6 +8,10 @@
 #ifndef CORE_ERR_H
 #define CORE_ERR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(code, HTTP status, short name) */
 #define SYNC_ERR_MAP(X)                                                                                      \
     X(OK, 200, "ok")                                                                                         \
@@ -48,5 +52,9 @@ void err_wrap(struct err_ctx *ec, const char *fmt, ...) __attribute__((format(pr
 /* Short name ("clock drift") and HTTP status of a code. */
 const char *err_name(enum sync_err code);
 int err_http_status(enum sync_err code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,7 +19,7 @@ struct slice {
 
 static inline struct slice slice_of(const void *bytes, size_t len)
 {
-    return (struct slice){.bytes = bytes, .len = len};
+    return (struct slice){.bytes = (const char *)bytes, .len = len};
 }
 
 static inline struct slice slice_str(const char *text)
