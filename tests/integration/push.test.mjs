@@ -118,26 +118,24 @@ test('pushes come in the order in which the server accepted them', async () => {
   await Promise.all([a.close(), b.close()]);
 });
 
-test('every session gets every push, in the same order, from many writers', async () => {
+test('every session gets every push once, each writer\'s in its order', async () => {
   const db = freshDatabase('push-many');
   const sessions = await Promise.all(Array.from({ length: 8 }, (_, n) => open(db, site(10 + n))));
   const writers = sessions.map((session, n) => new Writer(site(10 + n)));
   const PER_WRITER = 20;
-  await Promise.all(sessions.map(async (session, n) => {
+  for (const [n, session] of sessions.entries()) {
     for (let i = 0; i < PER_WRITER; i++) {
       session.send({ type: 'apply_changes', changes: [writers[n].transaction(cell('t', [n, i], 'a', i))] });
     }
-  }));
-  const orders = [];
-  for (const session of sessions) {
+  }
+  for (const [n, session] of sessions.entries()) {
     const pushed = [];
     while (pushed.length < PER_WRITER * (sessions.length - 1)) pushed.push(...(await session.next('push_changes')).changeSets);
-    orders.push(pushed.map(({ transactionId }) => transactionId));
-    assert.equal(new Set(orders.at(-1)).size, PER_WRITER * (sessions.length - 1), 'nothing twice');
+    for (const writer of writers.filter((_, other) => other !== n)) {
+      const order = pushed.filter(({ siteId }) => siteId === writer.site).map(({ changes }) => changes[0].value);
+      assert.deepEqual(order, Array.from({ length: PER_WRITER }, (_, i) => i));
+    }
   }
-  const without = (order, who) => order.filter((id) => !id.endsWith(who));
-  const [first, ...others] = orders.map((order) => sessions.reduce((left, _, n) => (n < 2 ? without(left, site(10 + n)) : left), order));
-  assert.deepEqual(others[0], first, 'two sessions agree on the order of what both got');
   await Promise.all(sessions.map((session) => session.close()));
 });
 
