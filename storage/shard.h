@@ -38,6 +38,7 @@ void shard_apply(struct shard *sh, struct apply_request *group);
 /* A tombstone that the retention sweep found old enough (view.h: prune_scan). */
 struct prune_candidate {
     struct slice row_key;
+    uint32_t table_key_len; /* of row_key */
     struct stamp stamp;
 };
 
