@@ -1,6 +1,7 @@
 #include "core/json_text.h"
 
 #include "core/buf.h"
+#include "core/utf8.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -123,27 +124,6 @@ void json_text_resolve(struct slice inside, struct buf *out)
         assert(code >= 0); /* json_text_check() came first */
         put_utf8(out, is_surrogate(code) ? REPLACEMENT : code);
     }
-}
-
-/* Length of the UTF-8 sequence at text[0..len), 0 when it is not one (RFC 3629: no surrogates, no overlong
- * forms, nothing past U+10FFFF). */
-static size_t utf8_len(const char *text, size_t len)
-{
-    const uint8_t *b = (const uint8_t *)text;
-    uint8_t first = b[0], low = 0x80, high = 0xbf;
-    size_t want = first < 0x80                    ? 1
-                  : first >= 0xc2 && first < 0xe0 ? 2
-                  : first >= 0xe0 && first < 0xf0 ? 3
-                                                  : 4;
-    if (first >= 0x80 && (first < 0xc2 || first > 0xf4)) return 0;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-    if (want > len) return 0;
-    for (size_t i = 1; i < want; i++, low = 0x80, high = 0xbf)
-        if (b[i] < low || b[i] > high) return 0;
-    return want;
 }
 
 static void put_escape(struct buf *out, char c)
