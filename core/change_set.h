@@ -12,9 +12,10 @@
 
 enum { BATCH_FACTS_MAX = 4 << 20 }; /* in one message; a message of 100 MiB has fewer than a million */
 
-/* Takes an array of ChangeSets into an empty batch. On failure the batch is half filled: batch_deinit() it.
- * Facts are slices of the reader's text, which must live as long as the batch. Errors: SYNC_EBADMSG,
- * SYNC_ELIMIT, SYNC_ENOMEM. */
+/* Takes an array of ChangeSets into a batch, in place of the sets it had, if any: of a member given twice the
+ * last one counts, here as in JavaScript. On failure the batch is half filled: batch_deinit() it. Facts are
+ * slices of the reader's text, which must live as long as the batch. Errors: SYNC_EBADMSG, SYNC_ELIMIT,
+ * SYNC_ENOMEM. */
 enum sync_err change_sets_take(const struct json_value *v, struct batch *ret, struct err_ctx *ec);
 
 /* Appends one Change or Migration object. */

@@ -5,11 +5,18 @@
 
 #include <stdlib.h>
 
-enum { KEY_SHOWN_MAX = 40 }; /* of a member's name in an error text */
+enum {
+    KEY_SHOWN_MAX = 40, /* of a member's name in an error text */
+    KEY_ROOM = 24,      /* longer than every name of a member that means something here */
+};
+
+enum raw_kind { RAW_UNKNOWN, RAW_CELL, RAW_DELETE, RAW_MIGRATION };
 
 /* What one Change or Migration object held, of whatever type: keys come in any order, `type` too. */
 struct raw_fact {
-    struct slice type, schema, table, column, from_table; /* names resolved */
+    enum raw_kind kind;
+    enum migration_type migration;                  /* of RAW_MIGRATION */
+    struct slice schema, table, column, from_table; /* resolved */
     struct slice pk, value, prior_value, prior_row, ddl, schema_version;
     struct hlc hlc, prior_hlc;
     bool has_schema, has_table, has_column, has_from_table, has_pk, has_value, has_hlc, has_prior_value;
@@ -43,21 +50,41 @@ static enum sync_err take_name(const struct json_value *v, struct reading *r, st
     if (!json_take_string(v, &inside)) return expected(v, "a string", ec);
     (void)json_text_check(inside, &lone);
     if (lone) return err_set(ec, SYNC_EBADMSG, "a name with half a surrogate pair");
-    *ret = inside;
     *ret_has = true;
-    if (memchr(inside.bytes, '\\', inside.len) == NULL) return SYNC_OK;
-    buf_clear(&r->key);
-    json_text_resolve(inside, &r->key);
-    *ret = arena_copy(&r->batch->arena, buf_slice(&r->key));
-    return ret->bytes == NULL ? no_memory(ec) : SYNC_OK;
+    return json_text_resolve_in(inside, &r->batch->arena, ret) ? SYNC_OK : no_memory(ec);
 }
 
 static enum sync_err take_hlc(const struct json_value *v, struct hlc *ret, bool *ret_has, struct err_ctx *ec)
 {
     struct slice inside;
     if (!json_take_string(v, &inside)) return expected(v, "a string", ec);
+    char room[HLC_TEXT];
     *ret_has = true;
-    return hlc_parse(inside, ret, ec);
+    return hlc_parse(json_text_short(inside, room, sizeof room), ret, ec);
+}
+
+static enum sync_err take_site(const struct json_value *v, struct site_id *ret, bool *ret_has,
+                               struct err_ctx *ec)
+{
+    struct slice inside;
+    if (!json_take_string(v, &inside)) return expected(v, "a string", ec);
+    char room[SITE_ID_TEXT];
+    *ret_has = true;
+    return site_id_parse(json_text_short(inside, room, sizeof room), ret, ec);
+}
+
+/* What a fact's `type` names. An unknown one is refused once the whole fact was read. */
+static enum sync_err take_kind(const struct json_value *v, struct raw_fact *raw, struct err_ctx *ec)
+{
+    struct slice type;
+    if (!json_take_string(v, &type)) return expected(v, "a string", ec);
+    char room[KEY_ROOM];
+    type = json_text_short(type, room, sizeof room);
+    raw->kind = slice_is(type, "column")                      ? RAW_CELL
+                : slice_is(type, "delete")                    ? RAW_DELETE
+                : migration_type_parse(type, &raw->migration) ? RAW_MIGRATION
+                                                              : RAW_UNKNOWN;
+    return SYNC_OK;
 }
 
 static enum sync_err take_raw(const struct json_value *v, enum json_type type, const char *what,
@@ -74,10 +101,9 @@ static enum sync_err take_fact_member(struct slice key, const struct json_value 
                                       struct raw_fact *raw, struct err_ctx *ec)
 {
     struct arena *arena = &r->batch->arena;
-    if (slice_is(key, "type")) {
-        if (!json_take_string(v, &raw->type)) return expected(v, "a string", ec);
-        return SYNC_OK;
-    }
+    char room[KEY_ROOM];
+    key = json_text_short(key, room, sizeof room);
+    if (slice_is(key, "type")) return take_kind(v, raw, ec);
     if (slice_is(key, "schema")) return take_name(v, r, &raw->schema, &raw->has_schema, ec);
     if (slice_is(key, "table")) return take_name(v, r, &raw->table, &raw->has_table, ec);
     if (slice_is(key, "column")) return take_name(v, r, &raw->column, &raw->has_column, ec);
@@ -148,19 +174,19 @@ static enum sync_err fill_delete(const struct raw_fact *raw, struct reading *r, 
     return SYNC_OK;
 }
 
-static enum sync_err fill_migration(const struct raw_fact *raw, enum migration_type type, struct reading *r,
-                                    struct fact *f, struct err_ctx *ec)
+static enum sync_err fill_migration(const struct raw_fact *raw, struct reading *r, struct fact *f,
+                                    struct err_ctx *ec)
 {
     enum sync_err rc = need(raw->has_ddl, "ddl", ec);
     if (rc == SYNC_OK) rc = need(raw->has_schema_version, "schemaVersion", ec);
     if (rc != SYNC_OK) return rc;
     f->type = FACT_MIGRATION;
-    f->migration = (struct migration_part){.type = type,
+    f->migration = (struct migration_part){.type = raw->migration,
                                            .has_from_table = raw->has_from_table,
                                            .from_table = raw->from_table,
                                            .ddl = raw->ddl,
                                            .schema_version = raw->schema_version};
-    buf_put_char(&r->key, migration_type_is_index(type) ? 'i' : 't');
+    buf_put_char(&r->key, migration_type_is_index(raw->migration) ? 'i' : 't');
     key_put_number(&r->key, raw->schema_version);
     return SYNC_OK;
 }
@@ -169,10 +195,7 @@ static enum sync_err fill_migration(const struct raw_fact *raw, enum migration_t
 static enum sync_err fill_fact(const struct raw_fact *raw, bool in_changes, struct reading *r, struct fact *f,
                                struct err_ctx *ec)
 {
-    enum migration_type migration;
-    bool cell = in_changes && slice_is(raw->type, "column"),
-         del = in_changes && slice_is(raw->type, "delete");
-    if (!cell && !del && (in_changes || !migration_type_parse(raw->type, &migration)))
+    if (raw->kind == RAW_UNKNOWN || (raw->kind == RAW_MIGRATION) == in_changes)
         return err_set(ec, SYNC_EBADMSG, "type is missing or unknown");
     enum sync_err rc = need(raw->has_schema, "schema", ec);
     if (rc == SYNC_OK) rc = need(raw->has_table, "table", ec);
@@ -184,12 +207,11 @@ static enum sync_err fill_fact(const struct raw_fact *raw, bool in_changes, stru
     key_put_text(&r->key, raw->schema);
     key_put_text(&r->key, raw->table);
     f->table_key_len = f->row_key_len = (uint32_t)r->key.len;
-    if (cell)
-        rc = fill_cell(raw, r, f, ec);
-    else if (del)
-        rc = fill_delete(raw, r, f, ec);
-    else
-        rc = fill_migration(raw, migration, r, f, ec);
+    switch (raw->kind) {
+    case RAW_CELL: rc = fill_cell(raw, r, f, ec); break;
+    case RAW_DELETE: rc = fill_delete(raw, r, f, ec); break;
+    default: rc = fill_migration(raw, r, f, ec); break;
+    }
     if (rc == SYNC_OK) rc = buf_check(&r->pk_key, ec);
     if (rc == SYNC_OK) rc = buf_check(&r->key, ec);
     if (rc != SYNC_OK) return rc;
@@ -217,11 +239,6 @@ static struct fact *add_fact(struct reading *r, struct err_ctx *ec)
     return &b->facts[b->fact_count];
 }
 
-static void note_hlc(struct batch *b, const struct hlc *h)
-{
-    if (hlc_cmp(h, &b->highest) > 0) b->highest = *h;
-}
-
 static enum sync_err take_fact(const struct json_value *v, bool in_changes, struct reading *r,
                                struct err_ctx *ec)
 {
@@ -233,7 +250,7 @@ static enum sync_err take_fact(const struct json_value *v, bool in_changes, stru
     while (json_next_member(&w, &key, &member)) {
         enum sync_err rc = take_fact_member(key, &member, r, &raw, ec);
         if (rc != SYNC_OK) {
-            err_wrap(ec, ".%.*s", key.len < KEY_SHOWN_MAX ? (int)key.len : KEY_SHOWN_MAX, key.bytes);
+            err_place(ec, ".%.*s", key.len < KEY_SHOWN_MAX ? (int)key.len : KEY_SHOWN_MAX, key.bytes);
             return rc;
         }
     }
@@ -245,21 +262,29 @@ static enum sync_err take_fact(const struct json_value *v, bool in_changes, stru
     if (rc != SYNC_OK) return rc;
     f->set = (uint32_t)r->batch->set_count;
     r->batch->fact_count++;
-    if (!in_changes) r->batch->migration_count++;
-    note_hlc(r->batch, &f->hlc);
     return SYNC_OK;
 }
 
-static enum sync_err take_facts(const struct json_value *v, bool in_changes, struct reading *r,
-                                struct err_ctx *ec)
+/* Drops what an earlier member of the same name brought: of two, the last one counts. */
+static void forget_facts(struct batch *b, size_t first, bool in_changes)
+{
+    size_t kept = first;
+    for (size_t i = first; i < b->fact_count; i++)
+        if ((b->facts[i].type == FACT_MIGRATION) == in_changes) b->facts[kept++] = b->facts[i];
+    b->fact_count = kept;
+}
+
+static enum sync_err take_facts(const struct json_value *v, bool in_changes, const struct change_set *set,
+                                struct reading *r, struct err_ctx *ec)
 {
     if (json_type(v) != JSON_ARRAY) return expected(v, "an array", ec);
+    forget_facts(r->batch, set->fact_first, in_changes);
     struct json_walk w = json_elements(v);
     struct json_value element;
     for (size_t i = 0; json_next_element(&w, &element); i++) {
         enum sync_err rc = take_fact(&element, in_changes, r, ec);
         if (rc != SYNC_OK) {
-            err_wrap(ec, "[%zu]", i);
+            err_place(ec, "[%zu]", i);
             return rc;
         }
     }
@@ -273,12 +298,9 @@ struct set_members {
 static enum sync_err take_set_member(struct slice key, const struct json_value *v, struct reading *r,
                                      struct change_set *set, struct set_members *seen, struct err_ctx *ec)
 {
-    struct slice inside;
-    if (slice_is(key, "siteId")) {
-        if (!json_take_string(v, &inside)) return expected(v, "a string", ec);
-        seen->has_site = true;
-        return site_id_parse(inside, &set->site, ec);
-    }
+    char room[KEY_ROOM];
+    key = json_text_short(key, room, sizeof room);
+    if (slice_is(key, "siteId")) return take_site(v, &set->site, &seen->has_site, ec);
     if (slice_is(key, "transactionId")) {
         if (!json_take_string(v, &set->transaction_id)) return expected(v, "a string", ec);
         seen->has_transaction = true;
@@ -287,9 +309,9 @@ static enum sync_err take_set_member(struct slice key, const struct json_value *
     if (slice_is(key, "hlc")) return take_hlc(v, &set->hlc, &seen->has_hlc, ec);
     if (slice_is(key, "changes")) {
         seen->has_changes = true;
-        return take_facts(v, true, r, ec);
+        return take_facts(v, true, set, r, ec);
     }
-    if (slice_is(key, "schemaMigrations")) return take_facts(v, false, r, ec);
+    if (slice_is(key, "schemaMigrations")) return take_facts(v, false, set, r, ec);
     (void)json_take(v);
     return json_check(v->reader, ec);
 }
@@ -307,7 +329,6 @@ static enum sync_err add_set(struct reading *r, const struct change_set *set, st
         r->set_capacity = capacity;
     }
     b->sets[b->set_count++] = *set;
-    note_hlc(b, &set->hlc);
     return SYNC_OK;
 }
 
@@ -322,7 +343,7 @@ static enum sync_err take_set(const struct json_value *v, struct reading *r, str
     while (json_next_member(&w, &key, &member)) {
         enum sync_err rc = take_set_member(key, &member, r, &set, &seen, ec);
         if (rc != SYNC_OK) {
-            err_wrap(ec, ".%.*s", key.len < KEY_SHOWN_MAX ? (int)key.len : KEY_SHOWN_MAX, key.bytes);
+            err_place(ec, ".%.*s", key.len < KEY_SHOWN_MAX ? (int)key.len : KEY_SHOWN_MAX, key.bytes);
             return rc;
         }
     }
@@ -344,17 +365,44 @@ static enum sync_err take_sets(const struct json_value *v, struct reading *r, st
     for (size_t i = 0; json_next_element(&w, &element); i++) {
         enum sync_err rc = take_set(&element, r, ec);
         if (rc != SYNC_OK) {
-            err_wrap(ec, "[%zu]", i);
+            err_place(ec, "[%zu]", i);
             return rc;
         }
     }
     return json_check(v->reader, ec);
 }
 
+static void note_hlc(struct batch *b, const struct hlc *h)
+{
+    if (hlc_cmp(h, &b->highest) > 0) b->highest = *h;
+}
+
+static void sum_up(struct batch *b)
+{
+    for (size_t i = 0; i < b->set_count; i++) note_hlc(b, &b->sets[i].hlc);
+    for (size_t i = 0; i < b->fact_count; i++) {
+        note_hlc(b, &b->facts[i].hlc);
+        if (b->facts[i].type == FACT_MIGRATION) b->migration_count++;
+    }
+}
+
+/* Empties it of sets and facts; the text and what was resolved from it stay. */
+static void forget_sets(struct batch *b)
+{
+    free(b->sets);
+    free(b->facts);
+    b->sets = NULL;
+    b->facts = NULL;
+    b->set_count = b->fact_count = b->migration_count = 0;
+    b->highest = (struct hlc){0};
+}
+
 enum sync_err change_sets_take(const struct json_value *v, struct batch *ret, struct err_ctx *ec)
 {
     struct reading r = {.batch = ret, .pk_key = buf_make(UINT32_MAX / 4), .key = buf_make(UINT32_MAX / 2)};
+    forget_sets(ret);
     enum sync_err rc = take_sets(v, &r, ec);
+    if (rc == SYNC_OK) sum_up(ret);
     buf_deinit(&r.pk_key);
     buf_deinit(&r.key);
     return rc;

@@ -16,7 +16,7 @@ void delta_writer_deinit(struct delta_writer *w)
 
 bool delta_writer_continues(const struct delta_writer *w, const struct fact *f)
 {
-    return w->is_open && hlc_same_transaction(&w->highest, &f->hlc);
+    return w->is_open && hlc_same_transaction(&w->highest, &f->hlc) && w->highest.op_seq <= f->hlc.op_seq;
 }
 
 static void begin_set(struct delta_writer *w, struct buf *out, const struct hlc *h)

@@ -1,8 +1,10 @@
 /* delta_writer.h -- facts in log order become ChangeSets, one per source transaction (protocol section 6).
  *
- * Facts of one transaction stand next to each other in the log, in opSeq order. The writer appends them to a
- * buffer as they come, so a delta of any size is made in pieces; only the migrations of the transaction that
- * is open are kept until it ends, since they stand in a list of their own.
+ * Facts of one transaction that arrived together stand next to each other in the log, in opSeq order. Where
+ * they arrived in several batches, the later part may have lower opSeqs: it becomes a ChangeSet of its own,
+ * since within one the facts go up and `hlc` is the highest. The writer appends facts to a buffer as they
+ * come, so a delta of any size is made in pieces; only the migrations of the transaction that is open are
+ * kept until it ends, since they stand in a list of their own.
  *
  * Pure. */
 #ifndef CORE_DELTA_WRITER_H

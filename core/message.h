@@ -16,7 +16,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { PROTOCOL_VERSION = 1 };
+enum {
+    PROTOCOL_VERSION = 1,
+    CHECKPOINT_TABLES_MAX = 1 << 20, /* that a checkpoint may name */
+};
 
 enum message_type {
     MESSAGE_UNKNOWN,

@@ -5,6 +5,11 @@
 
 #include <stdlib.h>
 
+enum {
+    KEY_SHOWN_MAX = 40, /* of a member's name in an error text */
+    KEY_ROOM = 24,      /* longer than every name of a member that means something here */
+};
+
 static const struct {
     const char *name;
     enum message_type type;
@@ -24,17 +29,23 @@ static enum message_type type_of(struct slice name)
     return MESSAGE_UNKNOWN;
 }
 
-/* The text of a string, escapes resolved into the message's arena; false when the value is not a string. */
-static bool take_text(const struct json_value *v, struct arena *arena, struct slice *ret)
+/* A message on its way in. What is wrong with a member is kept with the member; short memory ends it all. */
+struct reading {
+    struct message *m;
+    bool no_memory;
+};
+
+/* The text of a string, escapes resolved into the message's arena; false when the value is not a string. The
+ * value is taken either way, so that all of the message is known to be JSON. */
+static bool take_text(const struct json_value *v, struct reading *r, struct slice *ret)
 {
     struct slice inside;
-    if (!json_take_string(v, &inside)) return false;
-    *ret = inside;
-    if (memchr(inside.bytes, '\\', inside.len) == NULL) return true;
-    struct buf resolved = buf_make(inside.len); /* resolving never makes a text longer */
-    json_text_resolve(inside, &resolved);
-    *ret = arena_copy(arena, buf_slice(&resolved));
-    buf_deinit(&resolved);
+    *ret = slice_str("");
+    if (!json_take_string(v, &inside)) {
+        (void)json_take(v);
+        return false;
+    }
+    if (!json_text_resolve_in(inside, &r->m->batch.arena, ret)) r->no_memory = true;
     return true;
 }
 
@@ -44,43 +55,34 @@ static void take_version(const struct json_value *v, struct message *m)
     m->version_ok = raw.type == JSON_NUMBER && strtod(raw.text.bytes, NULL) == PROTOCOL_VERSION;
 }
 
-static void take_database_id(const struct json_value *v, struct message *m)
+static void take_database_id(const struct json_value *v, struct reading *r)
 {
-    m->has_database_id = true;
-    if (take_text(v, &m->batch.arena, &m->database_id)) {
-        m->has_database_id = m->database_id.len > 0;
-        return;
-    }
-    struct json_raw raw = json_take(v);
-    m->database_id = slice_str(""); /* there, and no valid id */
-    if (raw.type == JSON_NULL) m->has_database_id = false;
+    struct message *m = r->m;
+    bool is_null = json_type(v) == JSON_NULL;
+    /* What is no string is there all the same, and no valid id. */
+    m->has_database_id = take_text(v, r, &m->database_id) ? m->database_id.len > 0 : !is_null;
 }
 
-static void take_site(const struct json_value *v, struct message *m)
+static void take_site(const struct json_value *v, struct reading *r)
 {
-    struct member_state *s = &m->site_state;
+    struct member_state *s = &r->m->site_state;
     struct slice text;
     s->has = true;
-    if (take_text(v, &m->batch.arena, &text))
-        s->rc = site_id_parse(text, &m->site, &s->ec);
+    if (take_text(v, r, &text))
+        s->rc = site_id_parse(text, &r->m->site, &s->ec);
     else
         s->rc = err_set(&s->ec, SYNC_EBADMSG, "siteId is not a string");
 }
 
-static void take_since(const struct json_value *v, struct message *m)
+static void take_since(const struct json_value *v, struct reading *r)
 {
-    struct member_state *s = &m->since_state;
-    struct slice text = {0};
-    if (json_type(v) == JSON_NULL) return;
-    if (!take_text(v, &m->batch.arena, &text)) {
-        s->has = true;
-        s->rc = err_set(&s->ec, SYNC_EBADMSG, "sinceHLC: not a string");
-        return;
-    }
-    if (text.len == 0) return;
-    s->has = true;
-    s->rc = hlc_parse(text, &m->since, &s->ec);
-    if (s->rc != SYNC_OK) err_wrap(&s->ec, "sinceHLC");
+    struct member_state *s = &r->m->since_state;
+    struct slice text;
+    bool is_null = json_type(v) == JSON_NULL, is_text = take_text(v, r, &text);
+    *s = (struct member_state){.has = !is_null && !(is_text && text.len == 0)};
+    if (!s->has) return;
+    s->rc = is_text ? hlc_parse(text, &r->m->since, &s->ec) : err_set(&s->ec, SYNC_EBADMSG, "not a string");
+    if (s->rc != SYNC_OK) err_place(&s->ec, "sinceHLC");
 }
 
 /* ---- checkpoint */
@@ -90,24 +92,44 @@ static int compare_slices(const void *x, const void *y)
     return slice_cmp(*(const struct slice *)x, *(const struct slice *)y);
 }
 
-static enum sync_err take_completed(const struct json_value *v, struct arena *arena, struct checkpoint *c,
-                                    struct err_ctx *ec)
+static enum sync_err no_memory(struct err_ctx *ec)
 {
+    return err_set(ec, SYNC_ENOMEM, "no memory for a checkpoint");
+}
+
+static enum sync_err add_completed(struct checkpoint *c, size_t *capacity, struct slice name,
+                                   struct arena *arena, struct err_ctx *ec)
+{
+    if (c->completed_count == CHECKPOINT_TABLES_MAX)
+        return err_set(ec, SYNC_ELIMIT, "over %d tables", CHECKPOINT_TABLES_MAX);
+    if (c->completed_count == *capacity) {
+        size_t wanted = *capacity == 0 ? 8 : *capacity * 2;
+        struct slice *grown = arena_get(arena, wanted * sizeof *grown);
+        if (grown == NULL) return no_memory(ec);
+        if (c->completed_count > 0) memcpy(grown, c->completed, c->completed_count * sizeof *grown);
+        c->completed = grown;
+        *capacity = wanted;
+    }
+    c->completed[c->completed_count++] = name;
+    return SYNC_OK;
+}
+
+static enum sync_err take_completed(const struct json_value *v, struct reading *r, struct err_ctx *ec)
+{
+    struct checkpoint *c = &r->m->checkpoint;
     struct json_value element;
+    struct slice name;
     size_t capacity = 0;
     if (json_type(v) != JSON_ARRAY) return err_set(ec, SYNC_EBADMSG, "not an array");
     struct json_walk w = json_elements(v);
     c->completed_count = 0;
     while (json_next_element(&w, &element)) {
-        if (c->completed_count == capacity) {
-            capacity = capacity == 0 ? 8 : capacity * 2;
-            struct slice *grown = arena_get(arena, capacity * sizeof *grown);
-            if (grown == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for a checkpoint");
-            if (c->completed_count > 0) memcpy(grown, c->completed, c->completed_count * sizeof *grown);
-            c->completed = grown;
-        }
-        if (!take_text(&element, arena, &c->completed[c->completed_count++]))
-            return err_set(ec, SYNC_EBADMSG, "[%zu]: not a string", c->completed_count - 1);
+        enum sync_err rc = take_text(&element, r, &name)
+                               ? add_completed(c, &capacity, name, &r->m->batch.arena, ec)
+                               : err_set(ec, SYNC_EBADMSG, "not a string");
+        if (rc == SYNC_OK) continue;
+        err_place(ec, "[%zu]", c->completed_count);
+        return rc;
     }
     if (c->completed_count > 0) qsort(c->completed, c->completed_count, sizeof *c->completed, compare_slices);
     return SYNC_OK;
@@ -124,10 +146,10 @@ static enum sync_err take_count(const struct json_value *v, uint64_t *ret, struc
 
 enum { SAW_SNAPSHOT_ID = 1, SAW_SITE = 2, SAW_HLC = 4, SAW_COMPLETED = 8, SAW_ALL = 15 };
 
-static enum sync_err take_checkpoint_member(struct slice key, const struct json_value *v, struct message *m,
+static enum sync_err take_checkpoint_member(struct slice key, const struct json_value *v, struct reading *r,
                                             unsigned *seen, struct err_ctx *ec)
 {
-    struct checkpoint *c = &m->checkpoint;
+    struct checkpoint *c = &r->m->checkpoint;
     struct slice text;
     uint64_t ignored;
     if (slice_is(key, "snapshotId")) {
@@ -137,17 +159,17 @@ static enum sync_err take_checkpoint_member(struct slice key, const struct json_
     }
     if (slice_is(key, "siteId")) {
         *seen |= SAW_SITE;
-        if (!take_text(v, &m->batch.arena, &text)) return err_set(ec, SYNC_EBADMSG, "not a string");
+        if (!take_text(v, r, &text)) return err_set(ec, SYNC_EBADMSG, "not a string");
         return site_id_parse(text, &c->site, ec);
     }
     if (slice_is(key, "hlc")) {
         *seen |= SAW_HLC;
-        if (!take_text(v, &m->batch.arena, &text)) return err_set(ec, SYNC_EBADMSG, "not a string");
+        if (!take_text(v, r, &text)) return err_set(ec, SYNC_EBADMSG, "not a string");
         return hlc_parse(text, &c->hlc, ec);
     }
     if (slice_is(key, "completedTables")) {
         *seen |= SAW_COMPLETED;
-        return take_completed(v, &m->batch.arena, c, ec);
+        return take_completed(v, r, ec);
     }
     if (slice_is(key, "entriesProcessed")) return take_count(v, &c->entries_processed, ec);
     if (slice_is(key, "createdAt")) return take_count(v, &ignored, ec);
@@ -155,17 +177,23 @@ static enum sync_err take_checkpoint_member(struct slice key, const struct json_
     return SYNC_OK;
 }
 
-static enum sync_err take_checkpoint(const struct json_value *v, struct message *m, struct err_ctx *ec)
+static enum sync_err take_checkpoint(const struct json_value *v, struct reading *r, struct err_ctx *ec)
 {
     struct json_value member;
     struct slice key;
     unsigned seen = 0;
-    if (json_type(v) != JSON_OBJECT) return err_set(ec, SYNC_EBADMSG, "not an object");
+    r->m->checkpoint = (struct checkpoint){0};
+    if (json_type(v) != JSON_OBJECT) {
+        (void)json_take(v);
+        return err_set(ec, SYNC_EBADMSG, "not an object");
+    }
     struct json_walk w = json_members(v);
     while (json_next_member(&w, &key, &member)) {
-        enum sync_err rc = take_checkpoint_member(key, &member, m, &seen, ec);
+        char room[KEY_ROOM];
+        key = json_text_short(key, room, sizeof room);
+        enum sync_err rc = take_checkpoint_member(key, &member, r, &seen, ec);
         if (rc != SYNC_OK) {
-            err_wrap(ec, "%.*s", key.len < 40 ? (int)key.len : 40, key.bytes);
+            err_place(ec, ".%.*s", key.len < KEY_SHOWN_MAX ? (int)key.len : KEY_SHOWN_MAX, key.bytes);
             return rc;
         }
     }
@@ -181,31 +209,43 @@ static enum sync_err take_checkpoint(const struct json_value *v, struct message 
 
 /* ---- the message */
 
-static void take_member(struct slice key, const struct json_value *v, struct message *m)
+static void take_changes(const struct json_value *v, struct message *m)
 {
+    struct member_state *s = &m->changes_state;
+    bool is_list = json_type(v) == JSON_ARRAY;
+    *s = (struct member_state){.has = true};
+    s->rc = change_sets_take(v, &m->batch, &s->ec);
+    if (s->rc != SYNC_OK) err_place(&s->ec, "changes");
+    if (!is_list) (void)json_take(v);
+}
+
+static void take_member(struct slice key, const struct json_value *v, struct reading *r)
+{
+    struct message *m = r->m;
     struct slice text;
+    char room[KEY_ROOM];
+    key = json_text_short(key, room, sizeof room);
     if (slice_is(key, "type")) {
-        m->type = take_text(v, &m->batch.arena, &text) ? type_of(text) : MESSAGE_UNKNOWN;
+        m->type = take_text(v, r, &text) ? type_of(text) : MESSAGE_UNKNOWN;
     } else if (slice_is(key, "protocolVersion")) {
         take_version(v, m);
     } else if (slice_is(key, "databaseId")) {
-        take_database_id(v, m);
+        take_database_id(v, r);
     } else if (slice_is(key, "siteId")) {
-        take_site(v, m);
+        take_site(v, r);
     } else if (slice_is(key, "token")) {
-        m->has_token = take_text(v, &m->batch.arena, &m->token);
+        m->has_token = take_text(v, r, &m->token);
     } else if (slice_is(key, "sinceHLC")) {
-        take_since(v, m);
+        take_since(v, r);
     } else if (slice_is(key, "requestId")) {
         m->request_id = json_take(v).text;
     } else if (slice_is(key, "changes")) {
-        m->changes_state.has = true;
-        m->changes_state.rc = change_sets_take(v, &m->batch, &m->changes_state.ec);
-        if (m->changes_state.rc != SYNC_OK) err_wrap(&m->changes_state.ec, "changes");
+        take_changes(v, m);
     } else if (slice_is(key, "checkpoint")) {
-        m->checkpoint_state.has = true;
-        m->checkpoint_state.rc = take_checkpoint(v, m, &m->checkpoint_state.ec);
-        if (m->checkpoint_state.rc != SYNC_OK) err_wrap(&m->checkpoint_state.ec, "checkpoint");
+        struct member_state *s = &m->checkpoint_state;
+        *s = (struct member_state){.has = true};
+        s->rc = take_checkpoint(v, r, &s->ec);
+        if (s->rc != SYNC_OK) err_place(&s->ec, "checkpoint");
     } else {
         (void)json_take(v);
     }
@@ -215,17 +255,19 @@ enum sync_err message_read(struct json_reader *r, char *text, size_t len, struct
                            struct err_ctx *ec)
 {
     *ret = (struct message){.batch = {.text = text}};
+    struct reading reading = {.m = ret};
     struct json_value root = json_open(r, text, len), value;
     struct slice key;
     bool is_object = json_type(&root) == JSON_OBJECT;
     if (is_object) {
         struct json_walk w = json_members(&root);
-        while (json_next_member(&w, &key, &value)) take_member(key, &value, ret);
+        while (json_next_member(&w, &key, &value)) take_member(key, &value, &reading);
     } else {
         (void)json_take(&root);
     }
     enum sync_err rc = json_close(r, ec);
     if (rc == SYNC_OK && !is_object) rc = err_set(ec, SYNC_EBADMSG, "not a JSON object");
+    if (rc == SYNC_OK && reading.no_memory) rc = err_set(ec, SYNC_ENOMEM, "no memory for a message");
     if (rc != SYNC_OK) message_deinit(ret);
     return rc;
 }

@@ -273,7 +273,7 @@ static void on_apply_changes(struct session *s, struct message **m, struct sessi
         return;
     }
     if ((*m)->request_id.len > REQUEST_ID_BYTES_MAX) {
-        add_error(u, "APPLY_CHANGES_ERROR", "requestId is over 1024 bytes", false);
+        add_error(u, "APPLY_CHANGES_ERROR", "requestId is over 64 KiB", false);
         return;
     }
     s->applies_begun++;

@@ -25,7 +25,7 @@
 enum {
     DATABASE_ID_BYTES_MAX = 255,
     CONNECTION_ID_TEXT = 16,
-    REQUEST_ID_BYTES_MAX = 1024,
+    REQUEST_ID_BYTES_MAX = 64 << 10,
     SESSION_READS_MAX = 8,   /* deltas and snapshots that wait for the one under way */
     SESSION_ACTIONS_MAX = 6, /* of one step */
     PAGE_NUDGES_MAX = 3,     /* for one page, before it is sent again */

@@ -21,6 +21,7 @@ enum { WHOLE_DIGITS_MAX = 1 + 309 + 1 };
 
 static void put_escaped(struct buf *key, struct slice bytes)
 {
+    if (bytes.len == 0) return; /* where bytes may be NULL */
     const char *at = bytes.bytes, *end = at + bytes.len;
     while (at < end) {
         const char *zero = memchr(at, 0, (size_t)(end - at));
@@ -95,27 +96,31 @@ void key_put_number(struct buf *key, struct slice text)
     put_double_bits(key, d);
 }
 
-/* ---- canonical JSON of what is deeper than the top level, and of objects and arrays at the top */
+/* ---- canonical JSON of what is deeper than the top level, and of objects and arrays at the top
+ *
+ *     object    '{' then for each member: 's' key 00 value, then '}'
+ *     array     '[' values ']'
+ *     string    's' text 00           number 'd' 8 bytes          true, false, null: 't', 'f', 'n'
+ *
+ * Every value says by its first byte where it ends, so no list of them reads in two ways. */
 
 struct member {
-    struct slice key;       /* resolved */
-    struct slice text;      /* of the value, as it came */
-    struct slice canonical; /* of the value; empty when no identity is wanted */
+    struct slice key;  /* resolved */
+    struct slice text; /* of the value, as it came */
     enum json_type type;
     size_t order;
+    size_t canonical_first, canonical_len; /* in the buffer of the object's values */
 };
 
 struct members {
-    struct member *items; /* in the arena */
+    struct member *items; /* in the arena; none are kept when no identity is wanted */
     size_t count, capacity;
+    struct json_raw bin, bigint; /* the members of these names, the last of each; JSON_INVALID: none */
 };
 
-static struct slice resolved(struct slice inside, struct arena *arena, struct buf *scratch)
+static enum sync_err no_memory(struct err_ctx *ec)
 {
-    if (memchr(inside.bytes, '\\', inside.len) == NULL) return inside;
-    buf_clear(scratch);
-    json_text_resolve(inside, scratch);
-    return arena_copy(arena, buf_slice(scratch));
+    return err_set(ec, SYNC_ENOMEM, "no memory for a value");
 }
 
 static bool add_member(struct members *m, struct arena *arena, const struct member *item)
@@ -152,109 +157,114 @@ static void sort_members(struct members *m)
     m->count = kept;
 }
 
-static const struct member *find_member(const struct members *m, const char *key)
-{
-    for (size_t i = 0; i < m->count; i++)
-        if (slice_is(m->items[i].key, key)) return &m->items[i];
-    return NULL;
-}
-
 static enum sync_err take_canonical(const struct json_value *v, struct arena *arena, struct buf *out,
                                     struct slice *ret_text, struct err_ctx *ec);
 
-/* All members of an object, sorted, with their canonical forms when they are wanted. */
-static enum sync_err take_members(const struct json_value *v, struct arena *arena, bool want_canonical,
+static enum sync_err take_member(struct slice inside, const struct json_value *v, struct arena *arena,
+                                 struct buf *canonical, struct members *m, struct err_ctx *ec)
+{
+    struct json_raw raw = {.type = json_type(v)};
+    struct slice key;
+    if (!json_text_resolve_in(inside, arena, &key)) return no_memory(ec);
+    if (canonical == NULL) {
+        raw = json_take(v);
+    } else {
+        struct member item = {
+            .key = key, .type = raw.type, .order = m->count, .canonical_first = canonical->len};
+        enum sync_err rc = take_canonical(v, arena, canonical, &raw.text, ec);
+        if (rc != SYNC_OK) return rc;
+        item.text = raw.text;
+        item.canonical_len = canonical->len - item.canonical_first;
+        if (!add_member(m, arena, &item)) return no_memory(ec);
+    }
+    if (slice_is(key, "__bin")) m->bin = raw;
+    if (slice_is(key, "__bigint")) m->bigint = raw;
+    return SYNC_OK;
+}
+
+/* Walks an object. With `canonical` all members are kept, sorted, and their values' canonical forms appended
+ * there; without, only those that may make it a blob or big integer. */
+static enum sync_err take_members(const struct json_value *v, struct arena *arena, struct buf *canonical,
                                   struct members *ret, struct slice *ret_text, struct err_ctx *ec)
 {
-    enum sync_err rc = SYNC_OK;
-    struct buf scratch = buf_make(SIZE_MAX / 2);
     struct json_walk w = json_members(v);
     struct json_value value;
     struct slice key;
     *ret = (struct members){0};
-    while (rc == SYNC_OK && json_next_member(&w, &key, &value)) {
-        struct member m = {.order = ret->count, .type = json_type(&value)};
-        m.key = resolved(key, arena, &scratch);
-        if (want_canonical) {
-            struct buf canonical = buf_make(SIZE_MAX / 2);
-            rc = take_canonical(&value, arena, &canonical, &m.text, ec);
-            m.canonical = arena_copy(arena, buf_slice(&canonical));
-            if (rc == SYNC_OK && m.canonical.bytes == NULL)
-                rc = err_set(ec, SYNC_ENOMEM, "no memory for a key");
-            buf_deinit(&canonical);
-        } else {
-            m.text = json_take(&value).text;
-        }
-        if (rc == SYNC_OK && !add_member(ret, arena, &m))
-            rc = err_set(ec, SYNC_ENOMEM, "no memory for a value");
+    while (json_next_member(&w, &key, &value)) {
+        enum sync_err rc = take_member(key, &value, arena, canonical, ret, ec);
+        if (rc != SYNC_OK) return rc;
     }
-    buf_deinit(&scratch);
-    if (rc == SYNC_OK) rc = json_check(v->reader, ec);
+    enum sync_err rc = json_check(v->reader, ec);
+    if (rc == SYNC_OK && canonical != NULL) rc = buf_check(canonical, ec);
     if (rc != SYNC_OK) return rc;
     *ret_text = json_walk_text(&w);
     sort_members(ret);
     return SYNC_OK;
 }
 
-static void put_members(struct buf *out, const struct members *m)
+static void put_members(struct buf *out, const struct members *m, const struct buf *canonical)
 {
     buf_put_char(out, '{');
     for (size_t i = 0; i < m->count; i++) {
-        key_put_text(out, m->items[i].key);
-        buf_put_slice(out, m->items[i].canonical);
+        const struct member *item = &m->items[i];
+        buf_put_char(out, 's');
+        key_put_text(out, item->key);
+        buf_put(out, canonical->bytes + item->canonical_first, item->canonical_len);
     }
     buf_put_char(out, '}');
+}
+
+static enum sync_err take_canonical_object(const struct json_value *v, struct arena *arena, struct buf *out,
+                                           struct slice *ret_text, struct err_ctx *ec)
+{
+    struct buf canonical = buf_make(SIZE_MAX / 2);
+    struct members m;
+    enum sync_err rc = take_members(v, arena, &canonical, &m, ret_text, ec);
+    if (rc == SYNC_OK) put_members(out, &m, &canonical);
+    buf_deinit(&canonical);
+    return rc;
+}
+
+static enum sync_err take_canonical_array(const struct json_value *v, struct arena *arena, struct buf *out,
+                                          struct slice *ret_text, struct err_ctx *ec)
+{
+    struct json_walk w = json_elements(v);
+    struct json_value element;
+    struct slice text;
+    buf_put_char(out, '[');
+    while (json_next_element(&w, &element)) {
+        enum sync_err rc = take_canonical(&element, arena, out, &text, ec);
+        if (rc != SYNC_OK) return rc;
+    }
+    buf_put_char(out, ']');
+    *ret_text = json_walk_text(&w);
+    return json_check(v->reader, ec);
 }
 
 static enum sync_err take_canonical(const struct json_value *v, struct arena *arena, struct buf *out,
                                     struct slice *ret_text, struct err_ctx *ec)
 {
-    switch (json_type(v)) {
-    case JSON_OBJECT: {
-        struct members m;
-        enum sync_err rc = take_members(v, arena, true, &m, ret_text, ec);
-        if (rc == SYNC_OK) put_members(out, &m);
-        return rc;
-    }
-    case JSON_ARRAY: {
-        struct json_walk w = json_elements(v);
-        struct json_value element;
+    enum json_type type = json_type(v);
+    if (type == JSON_OBJECT) return take_canonical_object(v, arena, out, ret_text, ec);
+    if (type == JSON_ARRAY) return take_canonical_array(v, arena, out, ret_text, ec);
+    *ret_text = json_take(v).text;
+    enum sync_err rc = json_check(v->reader, ec);
+    if (rc != SYNC_OK) return rc;
+    if (type == JSON_STRING) {
         struct slice text;
-        buf_put_char(out, '[');
-        while (json_next_element(&w, &element)) {
-            enum sync_err rc = take_canonical(&element, arena, out, &text, ec);
-            if (rc != SYNC_OK) return rc;
-        }
-        buf_put_char(out, ']');
-        *ret_text = json_walk_text(&w);
-        break;
-    }
-    case JSON_STRING: {
-        struct slice inside;
-        struct buf scratch = buf_make(SIZE_MAX / 2);
-        if (json_take_string(v, &inside)) {
-            *ret_text = slice_of(inside.bytes - 1, inside.len + 2);
-            buf_put_char(out, 's');
-            key_put_text(out, resolved(inside, arena, &scratch));
-        }
-        buf_deinit(&scratch);
-        break;
-    }
-    case JSON_NUMBER: {
-        *ret_text = json_take(v).text;
-        double d = ret_text->len == 0 ? 0 : strtod(ret_text->bytes, NULL);
+        if (!json_text_resolve_in(slice_of(ret_text->bytes + 1, ret_text->len - 2), arena, &text))
+            return no_memory(ec);
+        buf_put_char(out, 's');
+        key_put_text(out, text);
+    } else if (type == JSON_NUMBER) {
+        double d = strtod(ret_text->bytes, NULL);
         buf_put_char(out, 'd');
         put_double_bits(out, d == 0 ? 0 : d); /* JSON writes -0 as 0 */
-        break;
+    } else {
+        buf_put_char(out, ret_text->bytes[0]);
     }
-    case JSON_BOOLEAN:
-    case JSON_NULL:
-        *ret_text = json_take(v).text;
-        buf_put(out, ret_text->bytes, ret_text->len == 0 ? 0 : 1); /* t, f, n */
-        break;
-    case JSON_INVALID: break;
-    }
-    return json_check(v->reader, ec);
+    return SYNC_OK;
 }
 
 /* ---- values at the top level */
@@ -262,37 +272,28 @@ static enum sync_err take_canonical(const struct json_value *v, struct arena *ar
 static enum sync_err take_text(const struct json_value *v, struct arena *arena, struct buf *key,
                                struct slice *ret_text, struct err_ctx *ec)
 {
-    struct slice inside;
+    struct slice inside, text;
     if (!json_take_string(v, &inside)) return json_check(v->reader, ec);
     *ret_text = slice_of(inside.bytes - 1, inside.len + 2);
-    if (key != NULL) {
-        struct buf scratch = buf_make(SIZE_MAX / 2);
-        put_tagged(key, TAG_TEXT, resolved(inside, arena, &scratch));
-        buf_deinit(&scratch);
-    }
+    if (key == NULL) return SYNC_OK;
+    if (!json_text_resolve_in(inside, arena, &text)) return no_memory(ec);
+    put_tagged(key, TAG_TEXT, text);
     return SYNC_OK;
 }
 
-/* The string that a member holds, escapes resolved; false when it is not a string. */
-static bool member_string(const struct member *m, struct arena *arena, struct slice *ret)
-{
-    if (m->type != JSON_STRING) return false;
-    struct buf scratch = buf_make(SIZE_MAX / 2);
-    *ret = resolved(slice_of(m->text.bytes + 1, m->text.len - 2), arena, &scratch);
-    buf_deinit(&scratch);
-    return true;
-}
-
-static enum sync_err take_blob(const struct member *m, struct arena *arena, struct buf *key,
+static enum sync_err take_blob(const struct json_raw *raw, struct arena *arena, struct buf *key,
                                struct err_ctx *ec)
 {
+    static const char wrong[] = "__bin is not a string of standard base64";
     struct slice text;
     size_t len;
-    if (!member_string(m, arena, &text) || !base64_decode(BASE64_STD, text, NULL, 0, &len))
-        return err_set(ec, SYNC_EBADMSG, "__bin is not a string of standard base64");
+    if (raw->type != JSON_STRING) return err_set(ec, SYNC_EBADMSG, wrong);
+    if (!json_text_resolve_in(slice_of(raw->text.bytes + 1, raw->text.len - 2), arena, &text))
+        return no_memory(ec);
+    if (!base64_decode(BASE64_STD, text, NULL, 0, &len)) return err_set(ec, SYNC_EBADMSG, wrong);
     if (key == NULL) return SYNC_OK;
     uint8_t *bytes = arena_get(arena, len);
-    if (bytes == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for a blob");
+    if (bytes == NULL) return no_memory(ec);
     bool decoded = base64_decode(BASE64_STD, text, bytes, len, &len);
     assert(decoded);
     (void)decoded;
@@ -300,56 +301,85 @@ static enum sync_err take_blob(const struct member *m, struct arena *arena, stru
     return SYNC_OK;
 }
 
-static enum sync_err take_bigint(const struct member *m, struct arena *arena, struct buf *key,
+static enum sync_err take_bigint(const struct json_raw *raw, struct arena *arena, struct buf *key,
                                  struct err_ctx *ec)
 {
+    static const char wrong[] = "__bigint is not a string of decimal digits";
     struct slice text;
-    if (!member_string(m, arena, &text) || !is_whole(text))
-        return err_set(ec, SYNC_EBADMSG, "__bigint is not a string of decimal digits");
+    if (raw->type != JSON_STRING) return err_set(ec, SYNC_EBADMSG, wrong);
+    if (!json_text_resolve_in(slice_of(raw->text.bytes + 1, raw->text.len - 2), arena, &text))
+        return no_memory(ec);
+    if (!is_whole(text)) return err_set(ec, SYNC_EBADMSG, wrong);
     if (key != NULL) put_whole(key, text);
     return SYNC_OK;
 }
 
-/* Is it {"0":n,"1":n,...}, all of 0 to count-1, with bytes for values? Then ret holds the bytes. */
-static bool old_blob(const struct members *m, struct arena *arena, struct slice *ret)
+/* Is the key the decimal text of an index below `count`? */
+static bool index_of(struct slice key, size_t count, size_t *ret)
 {
-    char *bytes = m->count == 0 ? NULL : arena_get(arena, m->count);
-    if (bytes == NULL) return false;
-    for (size_t i = 0; i < m->count; i++) {
-        const struct member *item = &m->items[i];
-        if (item->type != JSON_NUMBER || item->key.len > EXACT_DIGITS || !all_digits(item->key)) return false;
-        if (item->key.len > 1 && item->key.bytes[0] == '0') return false;
-        size_t index = 0;
-        for (size_t k = 0; k < item->key.len; k++) index = index * 10 + (size_t)(item->key.bytes[k] - '0');
-        double byte = strtod(item->text.bytes, NULL);
-        if (index >= m->count || byte != trunc(byte) || byte < 0 || byte > UINT8_MAX) return false;
-        bytes[index] = (char)(uint8_t)byte;
-    }
-    *ret = slice_of(bytes, m->count);
+    size_t index = 0;
+    if (key.len > EXACT_DIGITS || !all_digits(key) || (key.len > 1 && key.bytes[0] == '0')) return false;
+    for (size_t i = 0; i < key.len; i++) index = index * 10 + (size_t)(key.bytes[i] - '0');
+    *ret = index;
+    return index < count;
+}
+
+static bool byte_of(const struct member *m, uint8_t *ret)
+{
+    double d = m->type == JSON_NUMBER ? strtod(m->text.bytes, NULL) : -1;
+    if (!(d >= 0 && d <= UINT8_MAX) || d != trunc(d)) return false;
+    *ret = (uint8_t)d;
     return true;
+}
+
+/* Is it {"0":n,"1":n,...}, all of 0 to count-1, with bytes for values? Keys are distinct by now. */
+static bool is_old_blob(const struct members *m)
+{
+    size_t index;
+    uint8_t byte;
+    for (size_t i = 0; i < m->count; i++)
+        if (!index_of(m->items[i].key, m->count, &index) || !byte_of(&m->items[i], &byte)) return false;
+    return m->count > 0;
+}
+
+static enum sync_err put_old_blob(const struct members *m, struct arena *arena, struct buf *key,
+                                  struct err_ctx *ec)
+{
+    uint8_t *bytes = arena_get(arena, m->count);
+    if (bytes == NULL) return no_memory(ec);
+    for (size_t i = 0, index = 0; i < m->count; i++) {
+        bool is_index = index_of(m->items[i].key, m->count, &index);
+        bool is_byte = byte_of(&m->items[i], &bytes[index]);
+        assert(is_index && is_byte);
+    }
+    put_tagged(key, TAG_BLOB, slice_of(bytes, m->count));
+    return SYNC_OK;
+}
+
+/* The identity of an object that is neither a blob nor a big integer by name. */
+static enum sync_err put_object(const struct members *m, const struct buf *canonical, struct arena *arena,
+                                struct buf *key, struct err_ctx *ec)
+{
+    if (is_old_blob(m)) return put_old_blob(m, arena, key, ec);
+    struct buf whole = buf_make(SIZE_MAX / 2);
+    put_members(&whole, m, canonical);
+    enum sync_err rc = buf_check(&whole, ec);
+    if (rc == SYNC_OK) put_tagged(key, TAG_JSON, buf_slice(&whole));
+    buf_deinit(&whole);
+    return rc;
 }
 
 static enum sync_err take_object(const struct json_value *v, struct arena *arena, struct buf *key,
                                  struct slice *ret_text, struct err_ctx *ec)
 {
-    struct members m;
-    enum sync_err rc = take_members(v, arena, key != NULL, &m, ret_text, ec);
-    if (rc != SYNC_OK) return rc;
-
-    const struct member *bin = find_member(&m, "__bin"), *bigint = find_member(&m, "__bigint");
-    if (bin != NULL) rc = take_blob(bin, arena, key, ec);
-    if (rc == SYNC_OK && bigint != NULL) rc = take_bigint(bigint, arena, bin == NULL ? key : NULL, ec);
-    if (rc != SYNC_OK || bin != NULL || bigint != NULL || key == NULL) return rc;
-
-    struct slice bytes;
-    if (old_blob(&m, arena, &bytes)) {
-        put_tagged(key, TAG_BLOB, bytes);
-        return SYNC_OK;
-    }
     struct buf canonical = buf_make(SIZE_MAX / 2);
-    put_members(&canonical, &m);
-    put_tagged(key, TAG_JSON, buf_slice(&canonical));
-    rc = buf_check(&canonical, ec);
+    struct members m;
+    enum sync_err rc = take_members(v, arena, key == NULL ? NULL : &canonical, &m, ret_text, ec);
+    bool is_blob = m.bin.type != JSON_INVALID, is_bigint = m.bigint.type != JSON_INVALID;
+    if (rc == SYNC_OK && is_blob) rc = take_blob(&m.bin, arena, key, ec);
+    if (rc == SYNC_OK && is_bigint) rc = take_bigint(&m.bigint, arena, is_blob ? NULL : key, ec);
+    if (rc == SYNC_OK && !is_blob && !is_bigint && key != NULL)
+        rc = put_object(&m, &canonical, arena, key, ec);
     buf_deinit(&canonical);
     return rc;
 }
@@ -362,7 +392,7 @@ static enum sync_err take_array(const struct json_value *v, struct arena *arena,
         return json_check(v->reader, ec);
     }
     struct buf canonical = buf_make(SIZE_MAX / 2);
-    enum sync_err rc = take_canonical(v, arena, &canonical, ret_text, ec);
+    enum sync_err rc = take_canonical_array(v, arena, &canonical, ret_text, ec);
     if (rc == SYNC_OK) rc = buf_check(&canonical, ec);
     if (rc == SYNC_OK) put_tagged(key, TAG_JSON, buf_slice(&canonical));
     buf_deinit(&canonical);
@@ -404,7 +434,7 @@ enum sync_err sql_values_take(const struct json_value *v, struct arena *arena, s
     for (size_t i = 0; json_next_element(&w, &element); i++) {
         enum sync_err rc = sql_value_take(&element, arena, key, &text, ec);
         if (rc != SYNC_OK) {
-            err_wrap(ec, "[%zu]", i);
+            err_place(ec, "[%zu]", i);
             return rc;
         }
     }

@@ -48,7 +48,8 @@ static void publish(struct loop *l, const struct apply_job *j)
         return;
     }
     for (uint32_t i = 0; i < s->loop_count; i++)
-        if (&s->loops[i] != l && interest_has(&s->loops[i].hub.interest, database)) push_elsewhere(&s->loops[i], f);
+        if (&s->loops[i] != l && interest_has(&s->loops[i].hub.interest, database))
+            push_elsewhere(&s->loops[i], f);
     if (here) hub_publish(&l->hub, f);
     frame_unref(f);
 }
@@ -72,9 +73,9 @@ static void apply_done(struct job *job)
     free(j);
 }
 
-enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site, struct message *m,
-                           uint64_t asker, void (*finished)(struct loop *l, const struct apply_job *j),
-                           struct err_ctx *ec)
+enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site,
+                           struct message *m, uint64_t asker,
+                           void (*finished)(struct loop *l, const struct apply_job *j), struct err_ctx *ec)
 {
     struct sync_metrics *metrics = &l->server->metrics;
     counter_add(&metrics->changes_received, m->batch.fact_count);

@@ -30,8 +30,8 @@ struct apply_job {
 
 /* Checks the drift and queues the batch of m, malloc'ed, which it takes on SYNC_OK only.
  * Errors: SYNC_EDRIFT, SYNC_ENOMEM; `finished` is then not called. */
-enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site, struct message *m,
-                           uint64_t asker, void (*finished)(struct loop *l, const struct apply_job *j),
-                           struct err_ctx *ec);
+enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site,
+                           struct message *m, uint64_t asker,
+                           void (*finished)(struct loop *l, const struct apply_job *j), struct err_ctx *ec);
 
 #endif

@@ -103,22 +103,24 @@ static void read_connection(struct lws *wsi, struct http_request *r)
     r->keep_alive = r->is_http_1_0 ? strcasecmp(text, "keep-alive") == 0 : strcasecmp(text, "close") != 0;
 }
 
-static void read_length(struct lws *wsi, struct http_request *r)
+/* Where does the body end (RFC 9112 section 6.3)? Two readers of one request must never disagree on that: a
+ * Content-Length is digits, once, and not with Transfer-Encoding, and that is `chunked` and nothing else. Two
+ * headers of a name show as one with a comma. */
+static void read_framing(struct lws *wsi, struct http_request *r)
 {
-    char text[32], *end;
-    int len = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-    r->is_chunked = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
-    r->has_length = len > 0;
-    if (!r->has_length) {
-        r->length_valid = true;
+    char text[32];
+    r->has_length = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
+        (void)copy_header(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, text, sizeof text);
+        r->is_chunked = strcasecmp(text, "chunked") == 0;
+        r->framing_valid = r->is_chunked && !r->has_length && !r->is_http_1_0;
         return;
     }
-    /* Only digits, once, and not with chunked (RFC 9112 section 6.3): two readers of one request must never
-     * disagree on where its body ends. Two headers show as one with a comma. */
-    if (r->is_chunked || copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof text) == 0) return;
+    r->framing_valid = !r->has_length;
+    if (!r->has_length || copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof text) == 0) return;
     if (strspn(text, "0123456789") != strlen(text) || strlen(text) > 18) return;
-    r->length = strtoull(text, &end, 10);
-    r->length_valid = true;
+    r->length = strtoull(text, NULL, 10);
+    r->framing_valid = true;
 }
 
 static void read_body_type(struct lws *wsi, struct http_request *r)
@@ -143,11 +145,15 @@ void http_request_read(struct lws *wsi, const char *base_path, struct slice path
     *ret = (struct http_request){.method = method_of(wsi)};
     read_path(base_path, path, ret);
     read_connection(wsi, ret);
-    read_length(wsi, ret);
+    read_framing(wsi, ret);
     read_body_type(wsi, ret);
     (void)copy_header(wsi, WSI_TOKEN_ORIGIN, ret->origin, sizeof ret->origin);
+    char expect[32];
+    (void)copy_header(wsi, WSI_TOKEN_HTTP_EXPECT, expect, sizeof expect);
+    ret->expects_continue = strcasecmp(expect, "100-continue") == 0;
     if (ret->method == METHOD_OPTIONS)
-        (void)copy_header(wsi, WSI_TOKEN_HTTP_AC_REQUEST_HEADERS, ret->asked_headers, sizeof ret->asked_headers);
+        (void)copy_header(wsi, WSI_TOKEN_HTTP_AC_REQUEST_HEADERS, ret->asked_headers,
+                          sizeof ret->asked_headers);
 }
 
 /* ---- what the database routes need */
@@ -163,7 +169,8 @@ enum sync_err http_request_site(struct lws *wsi, struct site_id *ret, struct err
     return SYNC_EAUTH;
 }
 
-enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], size_t *ret_len, struct err_ctx *ec)
+enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], size_t *ret_len,
+                                 struct err_ctx *ec)
 {
     *ret_len = 0;
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) <= 0) return SYNC_OK;

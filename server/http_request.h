@@ -31,10 +31,11 @@ struct http_request {
     bool is_http_1_0;
     bool keep_alive;
     enum body_encoding encoding;
-    bool is_json;            /* content type */
-    bool is_chunked;         /* a body of unknown length */
+    bool is_json;    /* content type */
+    bool is_chunked; /* a body of unknown length */
     bool has_length;
-    bool length_valid;       /* content-length is a number, given once, and not with chunked */
+    bool framing_valid; /* where the body ends is beyond doubt */
+    bool expects_continue;
     uint64_t length;
 };
 
@@ -45,7 +46,8 @@ void http_request_read(struct lws *wsi, const char *base_path, struct slice path
 enum sync_err http_request_site(struct lws *wsi, struct site_id *ret, struct err_ctx *ec);
 
 /* The bearer token, or "" (copied to ret). Errors: SYNC_EAUTH when it is too long. */
-enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], size_t *ret_len, struct err_ctx *ec);
+enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], size_t *ret_len,
+                                 struct err_ctx *ec);
 
 /* sinceHLC of the query, or X-Since-HLC. Errors: SYNC_EBADMSG. */
 enum sync_err http_request_since(struct lws *wsi, bool *ret_has, struct hlc *ret, struct err_ctx *ec);

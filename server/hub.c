@@ -137,7 +137,8 @@ void hub_publish(struct hub *h, struct frame *f)
     h->cursor = NULL;
 }
 
-void hub_each(const struct hub *h, struct slice database, void (*visit)(struct subscriber *s, void *arg), void *arg)
+void hub_each(const struct hub *h, struct slice database, void (*visit)(struct subscriber *s, void *arg),
+              void *arg)
 {
     const struct hub_topic *t = find(h, database);
     for (struct subscriber *s = t == NULL ? NULL : t->first; s != NULL; s = s->next) visit(s, arg);

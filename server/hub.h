@@ -58,6 +58,7 @@ bool hub_has_receiver(const struct hub *h, struct slice database, const struct s
 void hub_publish(struct hub *h, struct frame *f);
 
 /* Calls `visit` for each subscriber of the database. */
-void hub_each(const struct hub *h, struct slice database, void (*visit)(struct subscriber *s, void *arg), void *arg);
+void hub_each(const struct hub *h, struct slice database, void (*visit)(struct subscriber *s, void *arg),
+              void *arg);
 
 #endif

@@ -54,7 +54,8 @@ void job_queue_close(struct job_queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
-enum sync_err thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *arg, struct err_ctx *ec)
+enum sync_err thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *arg,
+                           struct err_ctx *ec)
 {
     sigset_t all, before;
     sigfillset(&all);
@@ -77,7 +78,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-enum sync_err worker_pool_start(struct worker_pool *p, size_t thread_count, const char *name, struct err_ctx *ec)
+enum sync_err worker_pool_start(struct worker_pool *p, size_t thread_count, const char *name,
+                                struct err_ctx *ec)
 {
     *p = (struct worker_pool){0};
     job_queue_init(&p->queue);

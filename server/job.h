@@ -53,7 +53,8 @@ struct worker_pool {
     size_t thread_count;
 };
 
-enum sync_err worker_pool_start(struct worker_pool *p, size_t thread_count, const char *name, struct err_ctx *ec);
+enum sync_err worker_pool_start(struct worker_pool *p, size_t thread_count, const char *name,
+                                struct err_ctx *ec);
 void worker_pool_stop(struct worker_pool *p); /* runs what is queued, then joins; all-zero pools too */
 
 static inline void worker_pool_put(struct worker_pool *p, struct job *j)
@@ -62,6 +63,7 @@ static inline void worker_pool_put(struct worker_pool *p, struct job *j)
 }
 
 /* pthread_create() with signals blocked (they are the main thread's) and a name for debuggers. */
-enum sync_err thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *arg, struct err_ctx *ec);
+enum sync_err thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *arg,
+                           struct err_ctx *ec);
 
 #endif

@@ -20,7 +20,6 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     struct connection *c = user;
     struct loop *l = lws_context_user(lws_get_context(wsi));
     switch (reason) {
-    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return server_admits(l->server) ? 0 : -1;
     case LWS_CALLBACK_WSI_CREATE: server_connection_opened(l->server); break;
     case LWS_CALLBACK_WSI_DESTROY: server_connection_closed(l->server); break;
 
@@ -73,32 +72,25 @@ static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
     };
     l->keep_valid = keep_valid;
     struct lws_context_creation_info info = {
-        .port = s->port,
-        .iface = s->listen_address[0] == '\0' ? NULL : s->listen_address,
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER, /* listen.h has the sockets */
         .protocols = protocols,
-        .gid = (gid_t)-1,
-        .uid = (uid_t)-1,
+        .gid = -1,
+        .uid = -1,
         .user = l,
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_ALLOW_LISTEN_SHARE |
-                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .foreign_loops = foreign,
         .pt_serv_buf_size = LOOP_READ_BYTES,
         .max_http_header_data2 = HEADER_BYTES_MAX,
         .max_http_header_pool2 = HEADER_TABLES_MAX,
         .keepalive_timeout = KEEPALIVE_S,
         .timeout_secs = (config->limits.http_timeout_ms + 999) / 1000,
-        .ka_time = 60,
-        .ka_probes = 3,
-        .ka_interval = 10,
         .server_string = "sync-coordinator",
     };
     if (config->server.ping_interval_ms > 0) info.retry_and_idle_policy = &l->keep_valid;
-    if (strchr(s->listen_address, ':') == NULL) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
     l->lws = lws_create_context(&info);
-    if (l->lws == NULL)
-        return err_set(ec, SYNC_EIO, "listen on %s port %u: see the library's message above", s->listen_address,
-                       (unsigned)s->port);
-    return SYNC_OK;
+    if (l->lws != NULL) l->vhost = lws_create_vhost(l->lws, &info);
+    if (l->vhost == NULL) return err_set(ec, SYNC_EIO, "set up libwebsockets: its message stands above");
+    return listener_open(&l->listener, l, s->listen_address, s->port, ec);
 }
 
 /* ---- the inbox */
@@ -145,6 +137,7 @@ static void on_timer(uv_timer_t *timer)
     struct ws *w;
     struct http *h;
     l->timer_ms = UINT64_MAX;
+    listener_resume(&l->listener);
     while ((w = id_table_next(&l->sessions, &cursor)) != NULL) loop_wake_at(l, ws_tick(w, now_ms));
     cursor = 0;
     while ((h = id_table_next(&l->exchanges, &cursor)) != NULL) loop_wake_at(l, http_tick(h, now_ms));
@@ -223,13 +216,16 @@ static void finish_inbox(struct loop *l)
 void loop_close(struct loop *l)
 {
     if (!l->uv_open) return;
-    finish_inbox(l);
-    if (l->lws != NULL) lws_context_destroy(l->lws);
-    finish_inbox(l); /* streams that were orphaned by the above */
+    listener_close(&l->listener);
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
+    /* With a loop that is not its own, libwebsockets is taken down in two steps: the first closes every
+     * connection, the loop runs until their handles are gone, and the second frees the rest. */
+    if (l->lws != NULL) lws_context_destroy(l->lws);
     (void)uv_run(&l->uv, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&l->uv); /* handles that lws left open keep it; the process ends now */
+    if (l->lws != NULL) lws_context_destroy(l->lws);
+    (void)uv_loop_close(&l->uv);
+    finish_inbox(l); /* answers whose askers are gone */
     if (l->hub.buckets != NULL) hub_deinit(&l->hub);
     id_table_deinit(&l->sessions);
     id_table_deinit(&l->exchanges);
@@ -245,6 +241,7 @@ void loop_drain(struct loop *l)
     struct ws *w;
     struct http *h;
     l->draining = true;
+    listener_close(&l->listener);
     while ((w = id_table_next(&l->sessions, &cursor)) != NULL) ws_drain(w);
     cursor = 0;
     while ((h = id_table_next(&l->exchanges, &cursor)) != NULL) http_drain(h);

@@ -17,6 +17,7 @@
 #include "server/hub.h"
 #include "server/id_table.h"
 #include "server/job.h"
+#include "server/listen.h"
 
 #include <libwebsockets.h>
 #include <pthread.h>
@@ -42,7 +43,9 @@ struct loop {
     uv_timer_t timer; /* the nearest deadline of any connection */
     uint64_t timer_ms;
     bool uv_open;
+    struct listener listener;
     struct lws_context *lws;
+    struct lws_vhost *vhost;
     lws_retry_bo_t keep_valid; /* when to ping, when to give up; lws keeps a pointer to it */
 
     pthread_mutex_t lock; /* guards inbox, inbox_end */

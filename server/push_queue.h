@@ -1,8 +1,8 @@
 /* push_queue.h -- the pushes that wait for one session's socket: bounded in frames and in bytes.
  *
  * Full is an answer: the session that cannot take more is marked lagging by its owner, its queue is dropped,
- * and it is told to ask for what it lacks once its socket has drained (protocol section 5). The slots grow with
- * use, so an idle session pays for none.
+ * and it is told to ask for what it lacks once its socket has drained (protocol section 5). The slots grow
+ * with use, so an idle session pays for none.
  *
  * Threads: one at a time (the loop that owns the session). */
 #ifndef SERVER_PUSH_QUEUE_H

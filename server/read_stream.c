@@ -126,8 +126,8 @@ static void done(struct job *job)
         s->ready(job->home, s->asker, s);
 }
 
-static struct read_stream *start(struct loop *l, enum read_format format, struct slice database, uint64_t asker,
-                                 read_ready_fn *ready)
+static struct read_stream *start(struct loop *l, enum read_format format, struct slice database,
+                                 uint64_t asker, read_ready_fn *ready)
 {
     struct read_stream *s = calloc(1, sizeof *s);
     if (s == NULL) return NULL;
@@ -141,7 +141,8 @@ static struct read_stream *start(struct loop *l, enum read_format format, struct
     s->job.home = l;
     s->job.run = run;
     s->job.done = done;
-    s->bytes = buf_make(SIZE_MAX / 4); /* a piece, or one fact where that is longer: what a client once sent */
+    s->bytes =
+        buf_make(SIZE_MAX / 4); /* a piece, or one fact where that is longer: what a client once sent */
     s->began_ns = system_monotonic_ns();
     return s;
 }
@@ -154,8 +155,9 @@ static void submit(struct read_stream *s)
     worker_pool_put(&s->job.home->server->readers, &s->job);
 }
 
-struct read_stream *read_stream_delta(struct loop *l, enum read_format format, const struct delta_request *request,
-                                      uint64_t asker, read_ready_fn *ready)
+struct read_stream *read_stream_delta(struct loop *l, enum read_format format,
+                                      const struct delta_request *request, uint64_t asker,
+                                      read_ready_fn *ready)
 {
     struct read_stream *s = start(l, format, request->database, asker, ready);
     if (s == NULL) return NULL;

@@ -41,8 +41,9 @@ typedef void read_ready_fn(struct loop *l, uint64_t asker, struct read_stream *s
 
 /* Starts reading the first piece. NULL when memory is short. Names are copied; `checkpoint` (NULL: none) is a
  * message that holds one, malloc'ed, taken in any case. */
-struct read_stream *read_stream_delta(struct loop *l, enum read_format format, const struct delta_request *request,
-                                      uint64_t asker, read_ready_fn *ready);
+struct read_stream *read_stream_delta(struct loop *l, enum read_format format,
+                                      const struct delta_request *request, uint64_t asker,
+                                      read_ready_fn *ready);
 struct read_stream *read_stream_snapshot(struct loop *l, enum read_format format, struct slice database,
                                          struct message *checkpoint, uint64_t asker, read_ready_fn *ready);
 

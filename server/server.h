@@ -19,9 +19,11 @@
 #include "core/sync_metrics.h"
 #include "server/auth.h"
 #include "server/job.h"
+#include "server/listen.h"
 #include "server/retention.h"
 #include "storage/store.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,14 +31,12 @@
 struct loop;
 struct store_thread;
 
-enum { LISTEN_ADDRESS_MAX = 64 };
-
 struct server {
     const struct config *config;
     struct logger logger;
     struct sync_metrics metrics;
     struct session_config session_config;
-    char listen_address[LISTEN_ADDRESS_MAX]; /* numeric; empty: all, IPv4 and IPv6 */
+    char listen_address[LISTEN_ADDRESS_MAX]; /* numeric */
     uint16_t port;
     uint64_t started_ns; /* monotonic */
     struct store *store;
@@ -48,6 +48,9 @@ struct server {
     uint32_t loop_count;
     struct retention retention;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
+    _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */
+    pthread_mutex_t lock;         /* guards nothing but the wait for `idle` */
+    pthread_cond_t idle;          /* work has become 0 */
     _Atomic bool ready;
     _Atomic bool draining;
 };
@@ -66,6 +69,10 @@ void server_stop(struct server *s);
 bool server_admits(struct server *s);
 void server_connection_opened(struct server *s);
 void server_connection_closed(struct server *s);
+
+/* A session or an exchange begins and ends; stopping waits for the last one. */
+void server_work_begins(struct server *s);
+void server_work_ends(struct server *s);
 
 struct shard *server_shard(struct server *s, struct slice database);
 struct store_thread *server_store_thread(struct server *s, struct slice database);

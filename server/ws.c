@@ -37,6 +37,7 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
         return -1;
     }
     *ret = w;
+    server_work_begins(l->server);
     gauge_add(&l->server->metrics.ws_connections_active, 1);
     counter_add(&l->server->metrics.ws_connections, 1);
     log_debug(&w->logger, LOG_WS, "ws.open", LOG_U64("loop", l->index));
@@ -64,20 +65,29 @@ void ws_closed(struct ws *w)
     ws_free_output(w);
     buf_deinit(&w->receiving);
     session_deinit(&w->session);
+    server_work_ends(w->loop->server);
     free(w);
 }
 
 /* ---- in */
+
+/* Who has not had a handshake has no reason to send much. */
+enum { HANDSHAKE_BYTES_MAX = 64 << 10 };
+
+static size_t bytes_max(const struct ws *w)
+{
+    size_t message_bytes = w->loop->server->config->limits.message_bytes;
+    return w->session.state == SESSION_NEW && message_bytes > HANDSHAKE_BYTES_MAX ? HANDSHAKE_BYTES_MAX
+                                                                                  : message_bytes;
+}
 
 static void too_long(struct ws *w)
 {
     struct session_update u = {0};
     struct err_ctx ec;
     counter_add(&w->loop->server->metrics.limit_hits[LIMIT_MESSAGE_BYTES], 1);
-    log_warn(&w->logger, LOG_WS, "ws.message_too_long",
-             LOG_U64("bytes_max", w->loop->server->config->limits.message_bytes));
-    (void)err_set(&ec, SYNC_ELIMIT, "a message may have up to %zu bytes",
-                  w->loop->server->config->limits.message_bytes);
+    log_warn(&w->logger, LOG_WS, "ws.message_too_long", LOG_U64("bytes_max", bytes_max(w)));
+    (void)err_set(&ec, SYNC_ELIMIT, "a message may have up to %zu bytes here", bytes_max(w));
     session_broken_message(&w->session, &ec, &u);
     ws_carry_out(w, &u);
     w->closing = true;
@@ -94,7 +104,8 @@ static void read_message(struct ws *w)
     buf_put(&w->receiving, padding, sizeof padding); /* its ceiling has room for it */
     struct message *m = malloc(sizeof *m);
     enum sync_err rc = m == NULL ? err_set(&ec, SYNC_ENOMEM, "out of memory") : buf_check(&w->receiving, &ec);
-    if (rc == SYNC_OK && w->receiving_binary) rc = err_set(&ec, SYNC_EBADMSG, "messages are text, not binary");
+    if (rc == SYNC_OK && w->receiving_binary)
+        rc = err_set(&ec, SYNC_EBADMSG, "messages are text, not binary");
     if (rc == SYNC_OK) {
         size_t all;
         char *text = buf_take(&w->receiving, &all);
@@ -111,10 +122,10 @@ static void read_message(struct ws *w)
 int ws_receive(struct ws *w, const char *bytes, size_t len)
 {
     if (w->closing) return 0;
-    size_t text_max = w->loop->server->config->limits.message_bytes;
+    size_t text_max = bytes_max(w);
     counter_add(&w->loop->server->metrics.receive_bytes, len);
     if (lws_is_first_fragment(w->wsi)) w->receiving_binary = lws_frame_is_binary(w->wsi) != 0;
-    if (len > text_max - w->receiving.len) {
+    if (w->receiving.len > text_max || len > text_max - w->receiving.len) {
         buf_deinit(&w->receiving);
         too_long(w);
         return 0;
@@ -156,7 +167,6 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
 void ws_drain(struct ws *w)
 {
     w->draining = true;
-    lws_rx_flow_control(w->wsi, 0);
     ws_settle(w);
 }
 

@@ -34,24 +34,26 @@ struct ws {
     struct buf receiving; /* the message that is coming in */
     bool receiving_binary;
     struct ws_late *late, **late_end;
+    bool held;    /* the library was told to read no more */
     bool working; /* through `late`, guards against doing it from within */
 
     struct ws_text *texts, **texts_end;
     struct read_stream *stream;
-    bool stream_ready;    /* its piece can be sent */
-    bool in_delta;        /* the `changes` message has begun and not ended */
+    bool stream_ready; /* its piece can be sent */
+    bool in_delta;     /* the `changes` message has begun and not ended */
     struct push_queue pushes;
-    struct frame *pushing; /* a frame too long for one write: the rest of it is next */
-    size_t pushed_bytes;   /* of it */
+    struct frame *pushing;  /* a frame too long for one write: the rest of it is next */
+    size_t pushed_bytes;    /* of it */
     uint64_t push_after_ms; /* after a push with migrations the next one waits */
     bool lag_counted;
     bool draining;
-    bool closing; /* with close_code, after the texts */
+    bool closing;    /* with close_code, after the texts */
+    bool close_sent; /* nothing is sent any more */
     uint16_t close_code;
 };
 
 /* ws_session.c */
-void ws_carry_out(struct ws *w, struct session_update *u); /* empties u */
+void ws_carry_out(struct ws *w, struct session_update *u);                       /* empties u */
 void ws_take_message(struct ws *w, struct message *m, const struct err_ctx *ec); /* m NULL: unreadable */
 void ws_read_finished(struct ws *w, const struct session_read_result *result);
 void ws_overflowed(struct ws *w);

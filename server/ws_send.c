@@ -110,7 +110,8 @@ static int send_merged(struct ws *w)
     }
     assert(!first); /* a frame that is longer goes out in parts */
     at = put(w, at, MESSAGE_SETS_TAIL, tail_len);
-    if (migrations) w->push_after_ms = loop_now_ms(w->loop) + w->loop->server->config->sync.migration_pause_ms;
+    if (migrations)
+        w->push_after_ms = loop_now_ms(w->loop) + w->loop->server->config->sync.migration_pause_ms;
     counter_add(&w->loop->server->metrics.push_messages, 1);
     return send_part(w, w->loop->scratch + LWS_PRE, at, true, true);
 }
@@ -141,7 +142,8 @@ static int send_part_of_frame(struct ws *w)
 static int send_push(struct ws *w)
 {
     const struct frame *f = push_queue_peek(&w->pushes);
-    if (f->sets.len + sizeof MESSAGE_PUSH_HEAD + sizeof MESSAGE_SETS_TAIL < LOOP_SEND_BYTES) return send_merged(w);
+    if (f->sets.len + sizeof MESSAGE_PUSH_HEAD + sizeof MESSAGE_SETS_TAIL < LOOP_SEND_BYTES)
+        return send_merged(w);
     w->pushing = push_queue_take(&w->pushes);
     w->pushed_bytes = 0;
     return send_part_of_frame(w);
@@ -154,10 +156,15 @@ static bool may_push(const struct ws *w)
 
 /* ---- one write */
 
+/* Begins the closing handshake. Returning -1 from the callback would do the same, but libwebsockets 4.1
+ * closes twice there, and the second time cuts the connection before its close frame has left. */
 static int close_now(struct ws *w)
 {
+    if (w->close_sent) return 0;
+    w->close_sent = true;
     lws_close_reason(w->wsi, (enum lws_close_status)w->close_code, NULL, 0);
-    return -1;
+    lws_set_timeout(w->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+    return 0;
 }
 
 static void caught_up(struct ws *w)
@@ -172,10 +179,11 @@ static void caught_up(struct ws *w)
 int ws_writeable(struct ws *w)
 {
     int failed = 0;
+    if (w->close_sent) return 0;
     if (w->pushing != NULL) {
         failed = send_part_of_frame(w);
     } else if (w->in_delta) {
-        if (w->closing) return close_now(w); /* the message can never be completed */
+        if (w->closing) return close_now(w); /* its message can never be completed */
         if (w->stream_ready) failed = send_piece(w);
     } else if (w->texts != NULL) {
         failed = send_text(w);

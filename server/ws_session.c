@@ -182,6 +182,13 @@ static void start_delta(struct ws *w, const struct session_action *a)
 
 /* ---- what the session decided */
 
+static void hold_input(struct ws *w, bool hold)
+{
+    if (w->held == hold) return;
+    w->held = hold;
+    (void)lws_rx_flow_control(w->wsi, hold ? 0 : 1); /* fails only for a connection that is closing */
+}
+
 static void no_stream(struct ws *w)
 {
     struct err_ctx ec;
@@ -209,7 +216,7 @@ static void carry_out(struct ws *w, struct session_action *a)
         a->message = NULL;
         if (w->stream == NULL) no_stream(w);
         break;
-    case SESSION_HOLD: lws_rx_flow_control(w->wsi, 0); break;
+    case SESSION_HOLD: hold_input(w, true); break;
     case SESSION_RELEASE: break; /* ws_settle() works through what came meanwhile */
     case SESSION_CLOSE:
         w->closing = true;
@@ -277,7 +284,7 @@ static void work_through_late(struct ws *w)
         free(late);
     }
     w->working = false;
-    if (!w->session.holds_input && !w->draining) lws_rx_flow_control(w->wsi, 1);
+    hold_input(w, w->session.holds_input || w->draining);
 }
 
 void ws_overflowed(struct ws *w)
