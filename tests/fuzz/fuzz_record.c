@@ -4,6 +4,8 @@
 #include "storage/keys.h"
 #include "storage/record.h"
 
+#include "tests/fuzz/fuzz_text.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
