@@ -197,10 +197,11 @@ static enum sync_err is_skipped(struct snapshot_reader *r, const struct fact *f,
     return *ret ? SYNC_OK : is_completed(r, f, ret, ec);
 }
 
-static void remember(struct buf *b, struct slice s)
+static enum sync_err remember(struct buf *b, struct slice s, struct err_ctx *ec)
 {
     buf_clear(b);
     buf_put_slice(b, s);
+    return buf_check(b, ec);
 }
 
 /* ---- the chunks */
@@ -217,16 +218,17 @@ static enum sync_err find_table(struct snapshot_reader *r, struct fact_cursor *c
         rc = is_skipped(r, &e.fact, &skipped, ec);
         if (rc != SYNC_OK) return rc;
         if (!skipped) break;
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
+        if (rc != SYNC_OK) return rc;
         fact_cursor_skip_table(c, fact_table_key(&e.fact));
     }
     uint64_t estimate;
     enum sync_err rc =
         view_estimate_cells(r->view, fact_table_key(&e.fact), SNAPSHOT_CHUNK_ENTRIES_MAX, &estimate, ec);
+    if (rc == SYNC_OK) rc = remember(&r->table_key, fact_table_key(&e.fact), ec);
+    if (rc == SYNC_OK) rc = remember(&r->schema, e.fact.schema, ec);
+    if (rc == SYNC_OK) rc = remember(&r->table, e.fact.table, ec);
     if (rc != SYNC_OK) return rc;
-    remember(&r->table_key, fact_table_key(&e.fact));
-    remember(&r->schema, e.fact.schema);
-    remember(&r->table, e.fact.table);
     r->table_entries = 0;
     snapshot_put_table_start(out, &e.fact, estimate);
     return SYNC_OK;
@@ -273,7 +275,7 @@ static enum sync_err step_table_entries(struct snapshot_reader *r, struct buf *o
         if (count == 0) snapshot_begin_entries(out, &e.fact);
         snapshot_put_cell(out, &e.fact, count == 0);
         count++;
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
     }
     fact_cursor_close(c);
     if (count > 0) snapshot_end_entries(out);
@@ -298,14 +300,16 @@ static enum sync_err step_tombstones(struct snapshot_reader *r, struct buf *out,
         }
         struct slice table_key = fact_table_key(&e.fact);
         if (count > 0 && !slice_eq(table_key, buf_slice(&r->table_key))) break; /* a chunk has one table */
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
+        if (rc != SYNC_OK) break;
         if (gone_tables_has(r->gone, table_key)) {
             fact_cursor_skip_table(c, table_key);
             continue;
         }
         if (r->resumed && stamp_cmp(&e.stamp, &r->up_to) > 0) continue;
         if (count == 0) {
-            remember(&r->table_key, table_key);
+            rc = remember(&r->table_key, table_key, ec);
+            if (rc != SYNC_OK) break;
             snapshot_begin_entries(out, &e.fact);
         }
         snapshot_put_tombstone(out, &e.fact, e.created_ms, count == 0);
@@ -325,7 +329,7 @@ static enum sync_err step_migrations(struct snapshot_reader *r, struct buf *out,
     if (rc == SYNC_OK) rc = fact_cursor_next(c, &e, &found, ec);
     if (rc == SYNC_OK && found) {
         snapshot_put_migration(out, &e.fact);
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
     }
     fact_cursor_close(c);
     if (rc == SYNC_OK && !found) {
@@ -370,7 +374,6 @@ enum sync_err snapshot_reader_step(struct snapshot_reader *r, struct buf *out, b
     while (rc == SYNC_OK && out->len == begun && r->phase != DONE) {
         rc = step_once(r, out, ec);
         if (rc == SYNC_OK) rc = buf_check(out, ec);
-        if (rc == SYNC_OK) rc = buf_check(&r->position, ec);
     }
     *ret_done = r->phase == DONE;
     return rc;
