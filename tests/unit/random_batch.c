@@ -82,7 +82,8 @@ static void add_migration(struct batch *b, struct hlc h, const char *table)
     const char *ddl = text_of(b, h.op_seq == 3 ? BIG : 0, false, &h);
     struct fact *f = facts_migration(b, h, table, type, versions[h.wall_ms % 3], ddl);
     f->migration.has_from_table = type == MIGRATION_RENAME_TABLE;
-    if (f->migration.has_from_table) f->migration.from_table = slice_str("old");
+    if (f->migration.has_from_table)
+        f->migration.from_table = slice_str(strcmp(table, "u") == 0 ? "t" : "old");
 }
 
 struct batch random_batch(uint64_t *seed, uint64_t epoch, const struct site_id *server_site)
