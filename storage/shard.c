@@ -85,7 +85,7 @@ uint64_t shard_open_count(const struct shard *sh)
 /* What is in memory may be ahead of LevelDB, or behind it: a write that failed may be there after all. */
 static enum sync_err open_again(struct shard *sh, struct err_ctx *ec)
 {
-    sh->stale = true;
+    atomic_store_explicit(&sh->closed, true, memory_order_relaxed);
     database_cache_clear(&sh->cache);
     atomic_store_explicit(&sh->open_count, 0, memory_order_relaxed);
     enum sync_err rc = instance_reopen(sh->instance, ec);
@@ -94,20 +94,27 @@ static enum sync_err open_again(struct shard *sh, struct err_ctx *ec)
         err_wrap(ec, "open again");
         return rc;
     }
-    sh->stale = false;
+    atomic_store_explicit(&sh->closed, false, memory_order_relaxed);
     return SYNC_OK;
+}
+
+enum sync_err shard_recover(struct shard *sh, struct err_ctx *ec)
+{
+    return shard_is_closed(sh) ? open_again(sh, ec) : SYNC_OK;
+}
+
+bool shard_is_closed(const struct shard *sh)
+{
+    return atomic_load_explicit(&sh->closed, memory_order_relaxed);
 }
 
 enum sync_err group_begin(struct group *g, struct shard *sh, struct err_ctx *ec)
 {
     *g = (struct group){.sh = sh};
     overlay_init(&g->overlay, sh->config.hash_seed);
-    if (sh->stale) {
-        enum sync_err rc = open_again(sh, ec);
-        if (rc != SYNC_OK) return rc;
-    }
+    enum sync_err rc = shard_recover(sh, ec);
     g->number_last = sh->number_last;
-    return SYNC_OK;
+    return rc;
 }
 
 /* Lets go of the databases. Those that do not exist are not kept: asking for made up names must not push real

@@ -158,10 +158,10 @@ static enum sync_err write_cell(struct applying *a, const struct fact *f, const 
     enum sync_err rc = key_fact(a->database->record.number, f, &key, &row_len, &whole, ec);
     if (rc != SYNC_OK) return rc;
 
-    /* A delete earlier in this plan may have taken the old cell: then nothing is replaced any more. */
-    const struct overlay_entry *e = overlay_find(&a->g->overlay, key_slice(&key));
-    bool gone = e != NULL && (e->state == OVERLAY_DELETE || e->state == OVERLAY_ABSENT);
-    cell.cell.has_prior = before->found && !gone;
+    /* What it replaces is judged against the state before the batch (protocol section 3, rules 3 and 4). So a
+     * cell that survives a delete of its own batch, as resurrection allows, remembers the value that it and
+     * the delete found here, in whichever order the two are carried out. */
+    cell.cell.has_prior = before->found;
     cell.cell.prior_value = before->value;
     cell.cell.prior_hlc = before->hlc;
     if (before->found) {

@@ -29,7 +29,7 @@ struct shard {
     struct shard_config config;
     struct instance *instance;
     struct database_cache cache;
-    bool stale;           /* a write failed, and opening LevelDB again did not work out yet */
+    _Atomic bool closed;  /* a write failed, and opening LevelDB again did not work out yet */
     uint32_t number_last; /* given to a database, as LevelDB knows it */
     _Atomic uint64_t database_count;
     _Atomic uint64_t open_count;

@@ -146,26 +146,39 @@ static int compare_slices(const void *x, const void *y)
     return slice_cmp(*(const struct slice *)x, *(const struct slice *)y);
 }
 
-/* "a.b" + "c" and "a" + "b.c" are one name in a checkpoint. Is there another table that this name could mean?
+/* Is there a table of this schema and name, or was there one? Rows that went leave tombstones, and when these
+ * were pruned the checkpoint is too old to be honoured. */
+static enum sync_err table_existed(struct snapshot_reader *r, struct slice schema, struct slice table,
+                                   bool *ret, struct err_ctx *ec)
+{
+    struct buf key = buf_make(UINT32_MAX);
+    bool has = false;
+    key_put_text(&key, schema);
+    key_put_text(&key, table);
+    enum sync_err rc = buf_check(&key, ec);
+    if (rc == SYNC_OK) rc = view_has_table(r->view, FACT_CELL, buf_slice(&key), &has, ec);
+    if (rc == SYNC_OK && !has) rc = view_has_table(r->view, FACT_DELETE, buf_slice(&key), &has, ec);
+    buf_deinit(&key);
+    *ret = has;
+    return rc;
+}
+
+/* "a.b" + "c" and "a" + "b.c" are one name in a checkpoint. Is there another table that this one could mean?
  */
 static enum sync_err has_namesake(struct snapshot_reader *r, const struct fact *f, struct slice joined,
                                   bool *ret, struct err_ctx *ec)
 {
     enum sync_err rc = SYNC_OK;
-    struct buf key = buf_make(UINT32_MAX);
     int dots = 0;
     *ret = false;
     for (size_t i = 0; i < joined.len && rc == SYNC_OK && !*ret; i++) {
         if (joined.bytes[i] != '.' || i == f->schema.len) continue;
-        uint64_t cells = 0;
-        buf_clear(&key);
-        key_put_text(&key, slice_of(joined.bytes, i));
-        key_put_text(&key, slice_of(joined.bytes + i + 1, joined.len - i - 1));
-        rc = buf_check(&key, ec);
-        if (rc == SYNC_OK) rc = view_estimate_cells(r->view, buf_slice(&key), 1, &cells, ec);
-        *ret = cells > 0 || ++dots > NAME_DOTS_MAX;
+        if (++dots > NAME_DOTS_MAX)
+            *ret = true;
+        else
+            rc = table_existed(r, slice_of(joined.bytes, i),
+                               slice_of(joined.bytes + i + 1, joined.len - i - 1), ret, ec);
     }
-    buf_deinit(&key);
     return rc;
 }
 
@@ -197,10 +210,11 @@ static enum sync_err is_skipped(struct snapshot_reader *r, const struct fact *f,
     return *ret ? SYNC_OK : is_completed(r, f, ret, ec);
 }
 
-static void remember(struct buf *b, struct slice s)
+static enum sync_err remember(struct buf *b, struct slice s, struct err_ctx *ec)
 {
     buf_clear(b);
     buf_put_slice(b, s);
+    return buf_check(b, ec);
 }
 
 /* ---- the chunks */
@@ -217,16 +231,17 @@ static enum sync_err find_table(struct snapshot_reader *r, struct fact_cursor *c
         rc = is_skipped(r, &e.fact, &skipped, ec);
         if (rc != SYNC_OK) return rc;
         if (!skipped) break;
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
+        if (rc != SYNC_OK) return rc;
         fact_cursor_skip_table(c, fact_table_key(&e.fact));
     }
     uint64_t estimate;
     enum sync_err rc =
         view_estimate_cells(r->view, fact_table_key(&e.fact), SNAPSHOT_CHUNK_ENTRIES_MAX, &estimate, ec);
+    if (rc == SYNC_OK) rc = remember(&r->table_key, fact_table_key(&e.fact), ec);
+    if (rc == SYNC_OK) rc = remember(&r->schema, e.fact.schema, ec);
+    if (rc == SYNC_OK) rc = remember(&r->table, e.fact.table, ec);
     if (rc != SYNC_OK) return rc;
-    remember(&r->table_key, fact_table_key(&e.fact));
-    remember(&r->schema, e.fact.schema);
-    remember(&r->table, e.fact.table);
     r->table_entries = 0;
     snapshot_put_table_start(out, &e.fact, estimate);
     return SYNC_OK;
@@ -273,7 +288,7 @@ static enum sync_err step_table_entries(struct snapshot_reader *r, struct buf *o
         if (count == 0) snapshot_begin_entries(out, &e.fact);
         snapshot_put_cell(out, &e.fact, count == 0);
         count++;
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
     }
     fact_cursor_close(c);
     if (count > 0) snapshot_end_entries(out);
@@ -298,14 +313,16 @@ static enum sync_err step_tombstones(struct snapshot_reader *r, struct buf *out,
         }
         struct slice table_key = fact_table_key(&e.fact);
         if (count > 0 && !slice_eq(table_key, buf_slice(&r->table_key))) break; /* a chunk has one table */
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
+        if (rc != SYNC_OK) break;
         if (gone_tables_has(r->gone, table_key)) {
             fact_cursor_skip_table(c, table_key);
             continue;
         }
         if (r->resumed && stamp_cmp(&e.stamp, &r->up_to) > 0) continue;
         if (count == 0) {
-            remember(&r->table_key, table_key);
+            rc = remember(&r->table_key, table_key, ec);
+            if (rc != SYNC_OK) break;
             snapshot_begin_entries(out, &e.fact);
         }
         snapshot_put_tombstone(out, &e.fact, e.created_ms, count == 0);
@@ -325,7 +342,7 @@ static enum sync_err step_migrations(struct snapshot_reader *r, struct buf *out,
     if (rc == SYNC_OK) rc = fact_cursor_next(c, &e, &found, ec);
     if (rc == SYNC_OK && found) {
         snapshot_put_migration(out, &e.fact);
-        remember(&r->position, e.position);
+        rc = remember(&r->position, e.position, ec);
     }
     fact_cursor_close(c);
     if (rc == SYNC_OK && !found) {
@@ -370,7 +387,6 @@ enum sync_err snapshot_reader_step(struct snapshot_reader *r, struct buf *out, b
     while (rc == SYNC_OK && out->len == begun && r->phase != DONE) {
         rc = step_once(r, out, ec);
         if (rc == SYNC_OK) rc = buf_check(out, ec);
-        if (rc == SYNC_OK) rc = buf_check(&r->position, ec);
     }
     *ret_done = r->phase == DONE;
     return rc;

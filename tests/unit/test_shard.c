@@ -155,7 +155,7 @@ Test(shard, within_a_batch_a_delete_beats_the_cells_of_its_row)
     expect_cells("db", "");
 }
 
-Test(shard, a_cell_that_survives_a_delete_of_its_batch_replaces_nothing)
+Test(shard, a_cell_that_survives_a_delete_of_its_batch_remembers_what_stood_before_both)
 {
     x.config.allow_resurrection = true;
     fixture_reopen(&x);
@@ -166,8 +166,8 @@ Test(shard, a_cell_that_survives_a_delete_of_its_batch_replaces_nothing)
     facts_delete(&b, facts_hlc(10, 0, 'a', 0), "t", "[1]", NULL);
     cr_assert_eq(fixture_apply(&x, "db", &b).applied, 2);
     expect_log("db", "delete t [1]\n"
-                     "cell t [1] name = 1\n");
-    expect_cells("db", "cell t [1] name = 1\n");
+                     "cell t [1] name = 1 (was 0)\n");
+    expect_cells("db", "cell t [1] name = 1 (was 0)\n");
 }
 
 Test(shard, of_several_facts_for_one_key_the_highest_is_written_and_each_counts)
