@@ -57,6 +57,24 @@ void http_closed(struct http *h)
     if (h != NULL) http_free(h);
 }
 
+/* ---- the next request of the connection has to wait
+
+ * While an exchange is under way libwebsockets 4.1 neither reads its socket nor stops watching it: a next
+ * request that is already there, or the end of the client's side, would wake the loop without end. So we stop
+ * it. Its own flow control would also hold back what we write, thus while an answer goes out only the
+ * watching is off: the flow is on again, and a callback that returns 1 leaves the watching as it is. */
+
+void http_stop_reading(struct http *h)
+{
+    (void)lws_rx_flow_control(h->wsi, LWS_RXFLOW_REASON_APPLIES | LWS_RXFLOW_REASON_USER_BOOL |
+                                          LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
+}
+
+void http_go_on_reading(struct http *h)
+{
+    (void)lws_rx_flow_control(h->wsi, 1); /* fails only for a connection that is closing */
+}
+
 /* ---- routing */
 
 static bool is_database_route(enum http_endpoint e)
@@ -176,6 +194,7 @@ int http_begin(struct loop *l, struct lws *wsi, struct http **ret, const char *p
     bool has_body = h->request.method == METHOD_POST || h->request.length > 0;
     if (!has_body) lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* none but ours from here on */
     route(h);
+    if (h->state == HTTP_WORKING) http_stop_reading(h);
     return h->state == HTTP_READING && h->request.expects_continue ? say_continue(h) : 0;
 }
 
@@ -185,6 +204,7 @@ static void take_body(struct http *h)
     lws_set_timeout(h->wsi, NO_PENDING_TIMEOUT, 0);
     h->state = HTTP_WORKING;
     http_apply_changes(h);
+    if (h->state == HTTP_WORKING) http_stop_reading(h);
 }
 
 static void chunked_body(struct http *h, const char *bytes, size_t len)
@@ -213,9 +233,16 @@ int http_body(struct http *h, const char *bytes, size_t len)
     return 0;
 }
 
+/* For a body that comes with its head behind an earlier request, libwebsockets 4.1 takes the head for the
+ * body, and then reports the end of the body again and again without ever returning to the loop. Only
+ * closing ends that. A few reports more than one are normal, where a further request waits. */
+enum { BODY_ENDS_MAX = 100 };
+
 int http_body_complete(struct http *h)
 {
-    if (h != NULL && h->state == HTTP_READING && !h->request.is_chunked) take_body(h);
+    if (h == NULL) return 0;
+    if (h->body_ends++ == BODY_ENDS_MAX) return -1;
+    if (h->state == HTTP_READING && !h->request.is_chunked) take_body(h);
     return 0;
 }
 
@@ -226,33 +253,41 @@ static int end_exchange(struct http **exchange)
     struct lws *wsi = h->wsi;
     bool close = h->close;
     count_answer(h);
+    http_go_on_reading(h);
     http_free(h);
     *exchange = NULL;
     if (close) return -1;
     return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
+/* The socket has taken all that was written: not earlier, so that a slow client costs one piece, and that
+ * closing cuts nothing off. */
+static int sent(struct http **exchange)
+{
+    struct http *h = *exchange;
+    if (h->state == HTTP_ANSWERED) return end_exchange(exchange);
+    h->state = HTTP_WORKING;
+    http_stop_reading(h);
+    read_stream_next(h->stream);
+    return 0;
+}
+
 int http_writeable(struct http **exchange)
 {
     struct http *h = *exchange;
-    if (h != NULL && h->state == HTTP_ANSWERED) return end_exchange(exchange);
+    if (h != NULL && (h->state == HTTP_ANSWERED || h->state == HTTP_SENT)) return sent(exchange);
     if (h == NULL || h->state != HTTP_ANSWERING) return 0;
     size_t len = h->out.len - LWS_PRE;
     if (h->out.failed != SYNC_OK) return -1;
+    http_stop_reading(h);
     counter_add(&h->loop->server->metrics.send_bytes, len);
     if (len > 0 && lws_write(h->wsi, (unsigned char *)h->out.bytes + LWS_PRE, len, LWS_WRITE_HTTP) < 0)
         return -1;
-    if (h->ends) {
-        h->state = HTTP_ANSWERED;
-        /* Closing would cut off what the library still holds back for the socket: it calls again after that.
-         */
-        if (!h->close || !lws_partial_buffered(h->wsi)) return end_exchange(exchange);
-        (void)lws_callback_on_writable(h->wsi);
-        return 0;
-    }
-    h->state = HTTP_WORKING;
-    read_stream_next(h->stream);
-    return 0;
+    h->state = h->ends ? HTTP_ANSWERED : HTTP_SENT;
+    if (!lws_partial_buffered(h->wsi)) return sent(exchange);
+    http_go_on_reading(h); /* only the flow: see above */
+    (void)lws_callback_on_writable(h->wsi);
+    return 1;
 }
 
 uint64_t http_tick(struct http *h, uint64_t now_ms)

@@ -15,7 +15,8 @@ enum http_state {
     HTTP_READING,   /* its body is coming */
     HTTP_WORKING,   /* a job or a long poll is under way */
     HTTP_ANSWERING, /* `out` waits to be sent, maybe more follows */
-    HTTP_ANSWERED,  /* all of it was handed over */
+    HTTP_SENT,      /* a piece was handed over, the socket has not taken all of it yet */
+    HTTP_ANSWERED,  /* likewise, and it was the last */
 };
 
 struct http {
@@ -30,6 +31,7 @@ struct http {
     struct hlc since;
     struct buf body;
     struct chunked chunked_body;
+    uint32_t body_ends; /* how often the end of the body was reported */
 
     int status;
     bool close;     /* after the answer */
@@ -53,6 +55,10 @@ void http_answer_head_only(struct http *h, const char *content_type);
 void http_send_piece(struct http *h, const char *content_type);
 /* The stream failed in the middle: `line` is sent (may be empty), then the connection is cut. */
 void http_break_off(struct http *h, struct slice line);
+
+/* http.c: the connection's input, while an exchange is under way */
+void http_stop_reading(struct http *h);
+void http_go_on_reading(struct http *h);
 
 /* http_changes.c */
 void http_get_changes(struct http *h);
