@@ -30,6 +30,7 @@ struct http {
     bool has_since;
     struct hlc since;
     struct buf body;
+    struct receiver receiver; /* of the body */
     struct chunked chunked_body;
     uint32_t body_ends; /* how often the end of the body was reported */
 
@@ -39,6 +40,8 @@ struct http {
     struct read_stream *stream;
     bool chunked;
     bool ends; /* nothing follows `out` */
+
+    uint64_t send_ends_ms; /* then the socket must have taken what is written; UINT64_MAX: nothing is */
 
     struct subscriber subscriber; /* of a long poll */
     uint64_t deadline_ms;         /* of a long poll; UINT64_MAX: none */
@@ -59,6 +62,7 @@ void http_break_off(struct http *h, struct slice line);
 /* http.c: the connection's input, while an exchange is under way */
 void http_stop_reading(struct http *h);
 void http_go_on_reading(struct http *h);
+void http_begin_sending(struct http *h); /* `out` */
 
 /* http_changes.c */
 void http_get_changes(struct http *h);
