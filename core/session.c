@@ -434,6 +434,11 @@ void session_read_done(struct session *s, const struct session_read_result *resu
     settle_input(s, ret);
 }
 
+void session_retry_later(struct session *s, uint64_t now_ms)
+{
+    if (s->renudge_ms > now_ms + RETRY_NUDGE_MS) s->renudge_ms = now_ms + RETRY_NUDGE_MS;
+}
+
 void session_lagged(struct session *s)
 {
     s->lagging = true;
@@ -471,5 +476,8 @@ void session_tick(struct session *s, uint64_t spread, uint64_t now_ms, struct se
     tick_page(s, now_ms, ret);
     if (now_ms < s->renudge_ms) return;
     s->renudge_ms = now_ms + spread_out(s->config->renudge_interval_ms, spread);
-    if (s->reading == READING_NONE && s->page.state == PAGE_NONE) nudge(s, NUDGED_PERIODIC, ret);
+    if (s->reading == READING_NONE && s->page.state == PAGE_NONE)
+        nudge(s, NUDGED_PERIODIC, ret);
+    else
+        session_retry_later(s, now_ms);
 }
