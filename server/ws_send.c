@@ -201,6 +201,6 @@ int ws_writeable(struct ws *w)
     bool more = w->pushing != NULL || w->texts != NULL || w->closing || w->stream_ready || w->lag_counted ||
                 may_push(w);
     if (more && !waits_for_piece) ws_want_write(w);
-    if (w->pushes.count > 0) loop_wake_at(w->loop, w->push_after_ms);
+    if (w->pushes.count > 0 && !may_push(w)) loop_wake_at(w->loop, w->push_after_ms);
     return 0;
 }
