@@ -175,7 +175,10 @@ static void deliver(struct subscriber *s, struct frame *f)
         return;
     }
     counter_add(&w->loop->server->metrics.changes_broadcast, f->fact_count);
-    if (loop_now_ms(w->loop) >= w->push_after_ms) ws_want_write(w);
+    if (loop_now_ms(w->loop) >= w->push_after_ms)
+        ws_want_write(w);
+    else /* nothing else may happen to this connection until then */
+        loop_wake_at(w->loop, w->push_after_ms);
 }
 
 /* ---- time */
