@@ -333,7 +333,9 @@ uint64_t http_tick(struct http *h, uint64_t now_ms)
 {
     if (h->polling && now_ms >= h->deadline_ms) http_poll_now(h);
     if (now_ms >= h->send_ends_ms || receiver_is_stuck(h->loop, &h->receiver, now_ms)) cut_off(h);
-    return h->deadline_ms < h->send_ends_ms ? h->deadline_ms : h->send_ends_ms;
+    uint64_t next_ms = receiver_check_ms(h->loop, &h->receiver, now_ms);
+    if (h->deadline_ms < next_ms) next_ms = h->deadline_ms;
+    return h->send_ends_ms < next_ms ? h->send_ends_ms : next_ms;
 }
 
 void http_drain(struct http *h)

@@ -26,6 +26,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return http_confirm_upgrade(l, wsi, in);
     case LWS_CALLBACK_ESTABLISHED: return ws_open(l, wsi, &c->ws);
     case LWS_CALLBACK_RECEIVE: return ws_receive(c->ws, in, len);
+    case LWS_CALLBACK_RECEIVE_PONG: ws_pong(c->ws); break;
     case LWS_CALLBACK_SERVER_WRITEABLE: return ws_writeable(c->ws);
     case LWS_CALLBACK_CLOSED:
         ws_closed(c->ws);
@@ -90,6 +91,7 @@ static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
         .max_http_header_pool2 = HEADER_TABLES_MAX,
         .keepalive_timeout = KEEPALIVE_S,
         .timeout_secs = (config->limits.http_timeout_ms + 999) / 1000,
+        .timeout_secs_ah_idle = (config->limits.http_timeout_ms + 999) / 1000,
         .server_string = "sync-coordinator",
     };
     if (config->server.ping_interval_ms > 0) info.retry_and_idle_policy = &l->keep_valid;

@@ -109,6 +109,14 @@ bool receiver_is_stuck(struct loop *l, const struct receiver *r, uint64_t now_ms
     return now_ms - r->grew_ms >= patience_ms(l) || (r->has_turn && now_ms >= r->turn_ends_ms);
 }
 
+uint64_t receiver_check_ms(struct loop *l, const struct receiver *r, uint64_t now_ms)
+{
+    if (r->waiting || r->bytes <= RECEIVING_SMALL_BYTES) return UINT64_MAX;
+    uint64_t stuck_ms = r->grew_ms + patience_ms(l);
+    if (r->has_turn && r->turn_ends_ms < stuck_ms) stuck_ms = r->turn_ends_ms;
+    return stuck_ms > now_ms ? stuck_ms : now_ms + RECEIVING_CHECK_MS;
+}
+
 void receiving_tick(struct loop *l)
 {
     let_go_on(l);

@@ -22,6 +22,7 @@ struct loop;
 
 enum {
     RECEIVING_SMALL_BYTES = 16 << 10, /* of one message: never stopped */
+    RECEIVING_CHECK_MS = 1000,        /* somebody who waits is noticed by those who hold within this time */
     RECEIVING_RETRY_MS = 50,          /* room that another loop has made is found within this time */
 };
 
@@ -58,6 +59,9 @@ void receiving_batch_ends(struct loop *l, size_t bytes);
 
 /* Is it to be cut off now? */
 bool receiver_is_stuck(struct loop *l, const struct receiver *r, uint64_t now_ms);
+
+/* When to ask that next; UINT64_MAX: not before it grows. */
+uint64_t receiver_check_ms(struct loop *l, const struct receiver *r, uint64_t now_ms);
 
 /* Lets go on whom there is room for. */
 void receiving_tick(struct loop *l);

@@ -147,8 +147,10 @@ static enum sync_err open_loops(struct server *s, struct err_ctx *ec)
 
 static void set_session_config(struct server *s)
 {
+    uint32_t batch_size = s->config->sync.batch_size, nudge_facts = s->config->sync.nudge_facts;
     s->session_config = (struct session_config){
-        .nudge_facts = s->config->sync.nudge_facts,
+        /* A client with smaller messages fills them earlier. */
+        .nudge_facts = batch_size < nudge_facts ? batch_size : nudge_facts,
         .page_proof_timeout_ms = s->config->sync.page_proof_timeout_ms,
         .renudge_interval_ms = s->config->sync.renudge_interval_ms,
         .handshake_timeout_ms = s->config->limits.handshake_timeout_ms,

@@ -39,8 +39,9 @@ struct ws {
     bool receiving_binary;
     struct receiver receiver;
     struct ws_late *late, **late_end;
-    bool held;    /* the library was told to read no more */
-    bool working; /* through `late`, guards against doing it from within */
+    uint64_t valid_ms; /* when the client was last known to be there */
+    bool held;         /* the library was told to read no more */
+    bool working;      /* through `late`, guards against doing it from within */
 
     struct ws_text *texts, **texts_end;
     size_t texts_bytes; /* what they hold in memory; past WS_TEXTS_BYTES_MAX nothing is read */

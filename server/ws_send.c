@@ -82,6 +82,7 @@ static int send_piece(struct ws *w)
     struct session_read_result result = {.rc = SYNC_OK};
     if (is_delta) {
         result.has_more = piece->delta.has_more;
+        if (result.has_more) counter_add(&m->limit_hits[LIMIT_DELTA_BYTES], 1);
         result.watermark = piece->delta.watermark;
     }
     ws_read_finished(w, &result);

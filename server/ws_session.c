@@ -218,7 +218,11 @@ static void carry_out(struct ws *w, struct session_action *a)
         a->message = NULL;
         if (w->stream == NULL) no_stream(w);
         break;
-    case SESSION_HOLD: hold_input(w, true); break;
+    case SESSION_HOLD:
+        if (w->session.state == SESSION_LIVE)
+            counter_add(&w->loop->server->metrics.limit_hits[LIMIT_REQUESTS_IN_FLIGHT], 1);
+        hold_input(w, true);
+        break;
     case SESSION_RELEASE: break; /* ws_settle() works through what came meanwhile */
     case SESSION_CLOSE:
         w->closing = true;
@@ -297,12 +301,13 @@ static void work_through_late(struct ws *w)
 void ws_overflowed(struct ws *w)
 {
     struct sync_metrics *m = &w->loop->server->metrics;
+    bool in_frames = w->pushes.count == w->pushes.frames_max;
     size_t dropped = push_queue_drop(&w->pushes);
     session_lagged(&w->session);
     if (!w->lag_counted) gauge_add(&m->sessions_lagging, 1);
     w->lag_counted = true;
     counter_add(&m->session_overflows, 1);
-    counter_add(&m->limit_hits[LIMIT_SESSION_QUEUE_BYTES], 1);
+    counter_add(&m->limit_hits[in_frames ? LIMIT_SESSION_QUEUE_FRAMES : LIMIT_SESSION_QUEUE_BYTES], 1);
     log_warn(&w->logger, LOG_WS, "session.lagging", LOG_SLICE("db", session_database(&w->session)),
              LOG_U64("dropped_bytes", dropped), LOG_STR("next", "nudged when its socket has drained"));
     ws_want_write(w); /* called back when there is room: then it has drained */

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { request } from './lib/http.mjs';
 import { startServer } from './lib/server.mjs';
 import { Session } from './lib/session.mjs';
-import { until, within } from './lib/wait.mjs';
+import { PATIENCE, until, within } from './lib/wait.mjs';
 
 const SITE = 'A'.repeat(21);
 const site = (n) => SITE + 'AQgw'[n];
@@ -39,7 +39,8 @@ test('a client that sends and never reads is not answered without end', async (t
     assert.equal(other.status, 200);
     return session.socket.bufferedAmount > 1 << 20;
   }, 'the server to stop reading', 60_000);
-  assert.ok(residentBytes(server) - before < 64 << 20, 'memory stays bounded');
+  // A sanitizer keeps what was freed.
+  if (PATIENCE === 1) assert.ok(residentBytes(server) - before < 64 << 20, 'memory stays bounded');
   session.resume();
   await until(() => session.history.length > sent, 'every answer', 60_000); // with the handshake's
 });
@@ -87,6 +88,7 @@ test('who holds memory that others wait for, and sends nothing, is cut off', asy
   const turn = await Session.open(server, { db: 'db1', site: site(1) });
   const waits = await Session.open(server, { db: 'db1', site: site(2) });
   for (const s of [stuck, turn]) s.socket.send(text.slice(0, 800 * 1024), { fin: false });
+  await until(async () => (await metric(server, 'sync_receive_bytes_total')) > 1600 * 1024, 'both to arrive');
   waits.socket.send(text);
   await waits.next('pong');
   const ends = Promise.race([stuck.closed, turn.closed]);
