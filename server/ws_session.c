@@ -201,7 +201,9 @@ static void no_stream(struct ws *w)
 static void carry_out(struct ws *w, struct session_action *a)
 {
     switch (a->type) {
-    case SESSION_SEND: (void)ws_queue_text(w, buf_slice(&a->text)); break;
+    case SESSION_SEND: /* a text that found no room for all of it is none */
+        (void)ws_queue_text(w, a->text.failed == SYNC_OK ? buf_slice(&a->text) : slice_of(NULL, 0));
+        break;
     case SESSION_OPEN: start_open(w, a->message); break;
     case SESSION_APPLY: start_apply(w, &a->message); break;
     case SESSION_DELTA:

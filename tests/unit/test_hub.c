@@ -99,6 +99,7 @@ Test(hub, who_left_hears_nothing_and_may_come_again)
 /* Every one of them may, on hearing, take any set of them away. */
 Test(hub, anybody_may_leave_during_a_publication)
 {
+    hub_deinit(&hub);
     for (unsigned who = 0; who < LISTENERS; who++) {
         for (unsigned gone = 0; gone < 1u << LISTENERS; gone++) {
             begin();
