@@ -58,7 +58,8 @@ static enum sync_err wrong_type(struct file_reading *f, const struct option *o, 
     return err_set(f->ec, SYNC_ECONFIG, "the %s %s is not %s", kinds[type], show_value(raw.text).text, takes);
 }
 
-/* A string's text; lives in the configuration's arena. bytes is NULL when memory is short. */
+/* A string's text, also zero terminated; lives in the configuration's arena. bytes is NULL when memory is
+ * short. */
 static struct slice resolve(struct file_reading *f, struct slice inside)
 {
     struct buf b = buf_make(inside.len + 1); /* escapes only get shorter */
@@ -157,19 +158,14 @@ static enum sync_err refuse_unknown(struct file_reading *f, const char *key)
                    shown.text, meant);
 }
 
-/* Makes "section.key" of a member's key. False when it cannot be one of ours: too long, or with a dot (a
- * dotted path is written as an object in an object). *ret is good for showing either way. */
-static bool make_key(const char *section, struct slice inside, struct key *ret)
+/* Makes "section.key". False when it cannot be one of ours: too long, empty, or with a dot (a dotted path is
+ * written as an object in an object). *ret is good for showing either way. */
+static bool make_key(const char *section, struct slice name, struct key *ret)
 {
-    struct buf b = buf_make(inside.len + 1);
-    json_text_resolve(inside, &b);
-    buf_put_char(&b, '\0');
-    const char *text = b.failed == SYNC_OK ? b.bytes : "";
-    int n = snprintf(ret->text, sizeof ret->text, "%s%s%s", section, section[0] == '\0' ? "" : ".", text);
-    bool good = n >= 0 && (size_t)n < sizeof ret->text && strchr(text, '.') == NULL && text[0] != '\0' &&
-                strlen(text) + 1 == b.len;
-    buf_deinit(&b);
-    return good;
+    int n =
+        snprintf(ret->text, sizeof ret->text, "%s%s%s", section, section[0] == '\0' ? "" : ".", name.bytes);
+    return n >= 0 && (size_t)n < sizeof ret->text && name.len > 0 && name.len == strlen(name.bytes) &&
+           strchr(name.bytes, '.') == NULL;
 }
 
 static enum sync_err read_member(struct file_reading *f, const char *key, const struct json_value *v)
@@ -189,7 +185,9 @@ static enum sync_err read_section(struct file_reading *f, const char *section, c
     while (json_next_member(&w, &inside, &member)) {
         struct key key;
         f->last_key = inside.bytes;
-        if (!make_key(section, inside, &key)) return refuse_unknown(f, key.text);
+        struct slice name = resolve(f, inside);
+        if (name.bytes == NULL) return no_memory(f);
+        if (!make_key(section, name, &key)) return refuse_unknown(f, key.text);
         enum sync_err rc;
         if (!option_is_section(slice_str(key.text)))
             rc = read_member(f, key.text, &member);

@@ -77,6 +77,11 @@ static bool is_active(uint32_t code)
  * `room`; returns how many bytes of `rest` it takes. */
 static size_t next_piece(struct slice rest, char room[16], struct slice *ret)
 {
+    char c = rest.bytes[0];
+    if (c >= ' ' && c <= '~' && c != '"' && c != '\\') { /* nearly all of them */
+        *ret = slice_of(rest.bytes, 1);
+        return 1;
+    }
     size_t taken = utf8_len(rest.bytes, rest.len);
     if (taken == 0) {
         *ret = slice_str(replacement);

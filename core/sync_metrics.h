@@ -29,8 +29,8 @@
 #define HTTP_STATUS_MAP(X)                                                                                   \
     X(101)                                                                                                   \
     X(200)                                                                                                   \
-    X(204) X(400) X(401) X(403) X(404) X(405) X(408) X(410) X(413) X(414) X(415) X(426) X(429) X(431) X(500) \
-        X(503)
+    X(204)                                                                                                   \
+    X(400) X(401) X(403) X(404) X(405) X(408) X(410) X(413) X(414) X(415) X(426) X(429) X(431) X(500) X(503)
 
 /* X(constant, label value): why a session was sent handshake_ack again (protocol section 5). */
 #define NUDGE_MAP(X)                                                                                         \

@@ -68,6 +68,7 @@ static void apply_done(struct job *job)
     }
     j->finished(l, j);
     if (job->rc == SYNC_OK && j->request.result.applied > 0) publish(l, j);
+    receiving_batch_ends(l, j->message->batch.text_len);
     message_deinit(j->message);
     free(j->message);
     free(j);
@@ -95,6 +96,7 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
     j->site = *site;
     j->finished = finished;
     j->began_ns = system_monotonic_ns();
+    receiving_batch_begins(l, m->batch.text_len);
     store_thread_put(server_store_thread(l->server, database), &j->store);
     return SYNC_OK;
 }

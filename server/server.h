@@ -20,6 +20,7 @@
 #include "server/auth.h"
 #include "server/job.h"
 #include "server/listen.h"
+#include "server/receiving.h"
 #include "server/retention.h"
 #include "storage/store.h"
 
@@ -47,6 +48,7 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct receiving receiving;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
     _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */
     pthread_mutex_t lock;         /* guards nothing but the wait for `idle` */

@@ -95,6 +95,7 @@ static void applied(struct ws *w, const struct message *m, enum sync_err rc, con
                     const struct merge_result *result)
 {
     struct session_update u;
+    if (rc != SYNC_OK && err_http_status(rc) >= 500) session_retry_later(&w->session, loop_now_ms(w->loop));
     session_applied(&w->session, m->request_id, m->batch.fact_count, rc, ec, result, &u);
     ws_carry_out(w, &u);
 }
@@ -127,6 +128,7 @@ void ws_read_finished(struct ws *w, const struct session_read_result *result)
     read_stream_release(w->stream);
     w->stream = NULL;
     w->stream_ready = w->in_delta = false;
+    if (result->rc != SYNC_OK) session_retry_later(&w->session, loop_now_ms(w->loop));
     session_read_done(&w->session, result, loop_now_ms(w->loop), &u);
     ws_carry_out(w, &u);
 }
@@ -249,11 +251,16 @@ static void process(struct ws *w, struct message *m, const struct err_ctx *ec)
     ws_carry_out(w, &u);
 }
 
+bool ws_holds_input(const struct ws *w)
+{
+    return w->session.holds_input || w->texts_bytes > WS_TEXTS_BYTES_MAX;
+}
+
 /* Input that is held back may still bring what the library had already read: it waits here, bounded by one
  * read of the socket. */
 void ws_take_message(struct ws *w, struct message *m, const struct err_ctx *ec)
 {
-    if (!w->session.holds_input && w->late == NULL) {
+    if (!ws_holds_input(w) && w->late == NULL) {
         process(w, m, ec);
         return;
     }
@@ -276,7 +283,7 @@ static void work_through_late(struct ws *w)
 {
     if (w->working) return;
     w->working = true;
-    while (w->late != NULL && !w->session.holds_input && !w->closing) {
+    while (w->late != NULL && !ws_holds_input(w) && !w->closing) {
         struct ws_late *late = w->late;
         w->late = late->next;
         if (w->late == NULL) w->late_end = &w->late;
@@ -284,7 +291,7 @@ static void work_through_late(struct ws *w)
         free(late);
     }
     w->working = false;
-    hold_input(w, w->session.holds_input || w->draining);
+    hold_input(w, ws_holds_input(w) || w->draining || w->receiver.waiting);
 }
 
 void ws_overflowed(struct ws *w)
