@@ -236,6 +236,7 @@ static void prune(struct run *r)
 
 static void run_seed(struct run *r, uint64_t seed, bool allow_resurrection)
 {
+    faults_skip_syncs();
     fixture_init(&r->x);
     r->seed = r->first_seed = seed;
     r->now_ms = 100;
