@@ -83,4 +83,7 @@ struct store_thread *server_store_thread(struct server *s, struct slice database
 uint64_t server_database_count(const struct server *s);
 uint64_t server_open_count(const struct server *s);
 
+/* Has a failed write closed a part of the store that could not be opened again yet? */
+bool server_store_is_closed(const struct server *s);
+
 #endif
