@@ -108,7 +108,7 @@ struct election_timing election_timing_of(const struct election_config *cfg)
     t.list_ms = share(cfg->worker_timeout_ms, 3, 5);
     if (t.list_ms < 2 * beat) t.list_ms = 2 * beat;
     t.step_ms = 1 + beat / 4;
-    t.grain_ms = 1 + beat / 10;
+    t.grain_ms = 1 + beat / 8;
     assert(t.renew_ms < t.lead_ms && t.lead_ms < lease);
     return t;
 }

@@ -112,12 +112,23 @@ static uint32_t look_gap(const struct election *e)
     return e->cfg.heartbeat_interval_ms;
 }
 
+/* May a look be spent on knowing better when the leader renews? A new leader's first ones are free, or it
+ * would take minutes to save up for them. */
+static bool may_refine(struct election *e)
+{
+    if (request_budget_has(&e->budget, e->now)) return true;
+    if (e->free_looks == 0 || e->rhythm.misses > 0) return false;
+    if (e->rhythm.high_ms - e->rhythm.low_ms <= 2 * (uint64_t)e->timing.grain_ms) return false;
+    e->free_looks--;
+    return true;
+}
+
 /* When a follower looks next, after an answered look. */
 static uint64_t next_look(struct election *e)
 {
     bool held = e->sight.kind == SIGHT_STATE && e->sight.state.hold == ELECTION_HELD;
     if (!held) return e->now + look_gap(e);
-    bool refine = request_budget_has(&e->budget, e->now);
+    bool refine = may_refine(e);
     uint32_t gap_ms = e->rhythm.misses > 0 ? look_gap(e) : 2 * look_gap(e);
     return rhythm_next(&e->rhythm, e->now, e->timing.grain_ms, gap_ms, refine);
 }
@@ -127,6 +138,7 @@ void election_become_follower(struct election *e)
     e->role = ELECTION_FOLLOWER;
     e->rhythm.known = false;
     e->rhythm.misses = 0;
+    e->free_looks = ELECTION_FREE_LOOKS;
     e->look_ms = e->now + e->timing.step_ms;
 }
 
@@ -149,6 +161,7 @@ void election_follow_read(struct election *e, const struct election_result *r, u
     if (!changed) {
         rhythm_unchanged(&e->rhythm, sent_ms);
     } else if (held) {
+        if (!s->next_in_row) e->free_looks = ELECTION_FREE_LOOKS;
         if (!election_sight_is_mine(e)) election_announce_leader(e, s->state.epoch, s->state.leader_id);
         /* Arecord seen for the first time may be that of a leader long dead; one that changes is not. */
         if (e->rhythm.known || e->phase == ELECTION_ELECTING) see_live_leader(e);

@@ -20,7 +20,7 @@
 
 #define ELECTION_NEVER UINT64_MAX
 
-enum { ELECTION_TRIES_MAX = 4, ELECTION_RANK_MAX = 3 };
+enum { ELECTION_TRIES_MAX = 4, ELECTION_RANK_MAX = 3, ELECTION_FREE_LOOKS = 4 };
 
 /* A request under way. */
 struct election_flight {
@@ -101,6 +101,7 @@ struct election {
 
     struct election_sight sight;
     struct election_rhythm rhythm;
+    uint32_t free_looks;
     uint64_t look_ms;          /* next look as a follower */
     bool look_failed;          /* the last one was not answered */
     uint32_t lease_seen_ms;    /* of the last record that could be read: what an unreadable one may run */

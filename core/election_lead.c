@@ -42,7 +42,8 @@ void election_become_leader(struct election *e, uint64_t base_ms)
     if (cold) e->lead.from_ms += e->cfg.cold_start.preparation_delay_ms;
     e->acquired_ms = e->now;
     e->renew_ms = base_ms + e->timing.renew_ms;
-    e->list_ms = e->now + e->timing.list_ms / 2;
+    e->list_ms = e->now + e->timing.list_ms / 4; /* who started at the same time is there by then */
+    e->list_now = true;
     e->told_elected = false;
     e->superseded = false;
     e->force = false;

@@ -79,16 +79,16 @@ static bool is_due(const struct election *e)
     return !listed || !election_fits_vacant(e);
 }
 
-/* What cannot be read may be a newer build's record, whose leader is well: it is left alone for as long as it
- * keeps changing. A vacant record may be about to be replaced by the holder of the next epoch. */
+/* Not at once: an epoch just learned of may be that of an instance about to write state.json, and what cannot
+ * be read may be a newer build's record, whose leader is well: that is left alone for as long as it changes.
+ */
 static uint64_t due_ms(const struct election *e)
 {
     uint64_t at = e->sight.first_ms;
+    bool listed = e->listed_ms >= at;
     if (e->sight.kind == SIGHT_UNREADABLE) at += election_longest_lease(e);
-    if (e->sight.kind == SIGHT_STATE) {
-        if (e->listed_ms >= at && e->epoch_learned_ms > at) at = e->epoch_learned_ms;
-        at += e->timing.step_ms;
-    }
+    if (e->sight.kind == SIGHT_STATE) at += e->timing.step_ms;
+    if (listed && e->epoch_learned_ms + e->timing.step_ms > at) at = e->epoch_learned_ms + e->timing.step_ms;
     return at > e->mark_ms ? at : e->mark_ms;
 }
 

@@ -44,7 +44,7 @@ uint64_t election_land(struct election *e, enum election_op_kind kind, uint32_t 
     if (!answered) e->counters.unknowns[kind]++;
     if (f->ticketed)
         breaker_end(&e->breaker, f->ticket, answered ? BREAKER_SUCCESS : BREAKER_FAILURE, e->now);
-    else if (answered)
+    if (answered && breaker_state(&e->breaker, e->now) != BREAKER_CLOSED)
         breaker_init(&e->breaker, &e->cfg.breaker); /* the store answers: no need to wait for a probe */
     return f->sent_ms;
 }

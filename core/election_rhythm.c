@@ -5,7 +5,7 @@
 /* What a period may differ from the next: the time a write takes, and two clocks. */
 static uint64_t wander_ms(const struct election_rhythm *r)
 {
-    return r->period_ms / 64 + r->period_ms / 200;
+    return 1 + r->period_ms / 80;
 }
 
 static uint64_t expected_by(const struct election_rhythm *r)

@@ -5,7 +5,9 @@
 struct request_budget request_budget_make(uint32_t interval_ms, uint64_t now_ms)
 {
     assert(interval_ms > 0);
-    return (struct request_budget){.interval_ms = interval_ms, .at_ms = now_ms};
+    return (struct request_budget){.interval_ms = interval_ms,
+                                   .credit_ms = (int64_t)interval_ms * REQUEST_BUDGET_SAVED_MAX,
+                                   .at_ms = now_ms};
 }
 
 static void catch_up(struct request_budget *b, uint64_t now_ms)

@@ -13,7 +13,7 @@
 
 enum {
     REQUEST_BUDGET_SAVED_MAX = 4, /* requests that can be saved up */
-    REQUEST_BUDGET_OWED_MAX = 12, /* more than so many owed requests are forgiven */
+    REQUEST_BUDGET_OWED_MAX = 2,  /* more than so many owed requests are forgiven */
 };
 
 struct request_budget {
@@ -22,6 +22,7 @@ struct request_budget {
     uint64_t at_ms;    /* the time credit_ms is of */
 };
 
+/* With REQUEST_BUDGET_SAVED_MAX saved up: a start is a burst. */
 struct request_budget request_budget_make(uint32_t interval_ms, uint64_t now_ms);
 bool request_budget_has(struct request_budget *b, uint64_t now_ms);
 void request_budget_spend(struct request_budget *b, uint64_t now_ms);
