@@ -39,16 +39,6 @@ static enum sync_err check_epoch(const struct election_config *cfg, struct err_c
     return SYNC_OK;
 }
 
-static enum sync_err check_cold_start(const struct election_config *cfg, struct err_ctx *ec)
-{
-    uint32_t heard_ms = cfg->heartbeat_interval_ms + cfg->heartbeat_jitter_ms;
-    if (cfg->cold_start.skip || cfg->cold_start.observation_window_ms >= heard_ms) return SYNC_OK;
-    return err_set(ec, SYNC_ECONFIG,
-                   "coldStart.observationWindowMs is %u, less than a heartbeat with its jitter (%u): the "
-                   "others would not have been heard of when it ends; set coldStart.skip to do without",
-                   cfg->cold_start.observation_window_ms, heard_ms);
-}
-
 enum sync_err election_config_check(const struct election_config *cfg, struct err_ctx *ec)
 {
     const struct {
@@ -78,8 +68,7 @@ enum sync_err election_config_check(const struct election_config *cfg, struct er
         return err_set(ec, SYNC_ECONFIG, "contention.threshold is %u.%02u, it must be at least 1",
                        cfg->contention.threshold_percent / 100, cfg->contention.threshold_percent % 100);
     if ((rc = check_lease(cfg, ec)) != SYNC_OK) return rc;
-    if ((rc = check_epoch(cfg, ec)) != SYNC_OK) return rc;
-    return check_cold_start(cfg, ec);
+    return check_epoch(cfg, ec);
 }
 
 /* x * parts / of without overflow: times are at most a day. */
