@@ -323,7 +323,8 @@ static uint64_t wake_ms(struct election *e)
         if (e->flights[k].active) wake = earlier(wake, e->flights[k].until_ms);
     switch (e->role) {
     case ELECTION_FOLLOWER:
-        wake = earlier(wake, earlier(e->look_ms, election_may_run_ms(e)));
+        if (!election_busy(e, ELECTION_READ_STATE)) wake = earlier(wake, e->look_ms);
+        wake = earlier(wake, election_may_run_ms(e));
         wake = earlier(wake, earlier(election_force_wake(e), election_mark_wake(e)));
         if (e->phase == ELECTION_OBSERVING) wake = earlier(wake, e->observe_ms);
         break;

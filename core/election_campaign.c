@@ -314,7 +314,9 @@ void election_campaign_written(struct election *e, enum election_outcome outcome
 uint64_t election_campaign_wake(const struct election *e)
 {
     switch (e->campaign.step) {
-    case CAMPAIGN_LOOK: return election_busy(e, ELECTION_READ_STATE) ? ELECTION_NEVER : e->campaign.act_ms;
+    case CAMPAIGN_LOOK: /* looked, and not gone on: the list is awaited */
+        return e->campaign.looked || election_busy(e, ELECTION_READ_STATE) ? ELECTION_NEVER
+                                                                           : e->campaign.act_ms;
     case CAMPAIGN_WAIT: return e->campaign.act_ms;
     case CAMPAIGN_CREATE:
         return election_busy(e, ELECTION_CREATE_EPOCH) || election_busy(e, ELECTION_WRITE_STATE)

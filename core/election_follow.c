@@ -163,7 +163,7 @@ void election_follow_read(struct election *e, const struct election_result *r, u
     } else if (held) {
         if (!s->next_in_row) e->free_looks = ELECTION_FREE_LOOKS;
         if (!election_sight_is_mine(e)) election_announce_leader(e, s->state.epoch, s->state.leader_id);
-        /* Arecord seen for the first time may be that of a leader long dead; one that changes is not. */
+        /* A record seen for the first time may be that of a leader long dead; one that changes is not. */
         if (e->rhythm.known || e->phase == ELECTION_ELECTING) see_live_leader(e);
         rhythm_changed(&e->rhythm, sent_ms, e->now, s->state.renew_ms, s->next_in_row);
     } else {

@@ -136,8 +136,9 @@ struct election {
     bool told_elected;
     uint64_t acquired_ms;
     uint64_t renew_ms, list_ms;
-    bool list_now;    /* a hint: the list is worth more than the budget */
-    uint64_t hint_ms; /* no further hint is taken before */
+    bool list_now;        /* a hint: the list is worth more than the budget */
+    uint64_t hint_ms;     /* no further hint is taken before */
+    uint64_t epoch_burnt; /* the highest known when it was elected: those above its own came to nothing */
     bool superseded;
     bool metadata_due;
     uint64_t epoch_old; /* an epoch key to clean up; 0: none known */
@@ -212,7 +213,7 @@ uint64_t election_campaign_wake(const struct election *e);
 bool election_is_new(const struct election *e);
 void election_mark_prepare(struct election *e);
 void election_mark_written(struct election *e);
-bool election_asked_recently(const struct election *e);
+bool election_asked_recently(const struct election *e, uint64_t epoch);
 bool election_fits_vacant(const struct election *e);
 void election_mark(struct election *e);
 uint64_t election_mark_wake(const struct election *e);

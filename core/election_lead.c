@@ -29,7 +29,8 @@ void election_become_leader(struct election *e, uint64_t base_ms)
     uint64_t until = base_ms + e->timing.lead_ms;
     e->epoch_held = 0;
     set_base(e);
-    bool late = until <= e->now || clock_jumped(e) || (e->from_vacant && !election_asked_recently(e));
+    bool late = until <= e->now || clock_jumped(e) ||
+                (e->from_vacant && !election_asked_recently(e, e->write.state.epoch));
     if (late) { /* won too late to be of use: this record's lease runs like any other's */
         e->counters.elections_failed++;
         election_become_follower(e);
@@ -46,6 +47,7 @@ void election_become_leader(struct election *e, uint64_t base_ms)
     e->list_now = true;
     e->told_elected = false;
     e->superseded = false;
+    e->epoch_burnt = e->epoch_highest;
     e->force = false;
     e->metadata_due = true;
     e->counters.elections_won++;
@@ -56,7 +58,7 @@ void election_become_leader(struct election *e, uint64_t base_ms)
     put_lead(e);
 }
 
-/* Stops leading: from this update on, and in the record of no one else's mind but by its own time. */
+/* Stops leading, with this update. */
 void election_demote(struct election *e, enum election_reason reason)
 {
     uint64_t epoch = e->lead.epoch;
@@ -174,7 +176,7 @@ void election_lead_read(struct election *e, const struct election_result *r)
 
 void election_lead_listed(struct election *e)
 {
-    if (e->epoch_highest > e->lead.epoch && e->epoch_highest != e->epoch_held) e->superseded = true;
+    if (e->epoch_highest > e->epoch_burnt) e->superseded = true;
     e->list_ms = e->now + e->timing.list_ms;
 }
 

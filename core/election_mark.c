@@ -17,15 +17,16 @@
  * before; and everyone else cannot lead before a lease is over. So when the answer to its vacant record comes
  * within its lead time of having asked for epoch-1, nobody has led yet, and it goes on at once. */
 
-bool election_asked_recently(const struct election *e)
+/* Was this epoch, which is held, created less than a lead time ago? */
+bool election_asked_recently(const struct election *e, uint64_t epoch)
 {
-    return e->now - e->epoch_asked_ms < e->timing.lead_ms;
+    return e->epoch_asked == epoch && e->now - e->epoch_asked_ms < e->timing.lead_ms;
 }
 
 bool election_is_new(const struct election *e)
 {
     if (e->epoch_highest == 0) return true; /* as far as is known; else creating epoch-1 will fail */
-    return e->epoch_highest == 1 && e->epoch_held == 1 && e->epoch_asked == 1 && election_asked_recently(e);
+    return e->epoch_highest == 1 && e->epoch_held == 1 && election_asked_recently(e, 1);
 }
 
 void election_mark_prepare(struct election *e)
@@ -51,7 +52,7 @@ bool election_fits_vacant(const struct election *e)
     uint64_t vacant = e->sight.state.epoch;
     if (e->epoch_highest == vacant) return true;
     bool held = e->epoch_highest == vacant + 1 && e->epoch_held == e->epoch_highest;
-    return held && election_asked_recently(e) && election_lease_free_ms(e) <= e->now;
+    return held && election_asked_recently(e, e->epoch_held) && election_lease_free_ms(e) <= e->now;
 }
 
 /* While nobody can lead yet (a cold start observes, a vacant record's lease runs), another epoch may be

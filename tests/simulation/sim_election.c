@@ -64,7 +64,8 @@ static int run_planted(struct sim_world *w)
     int missed = 0;
     for (size_t i = 0; i < sizeof planted / sizeof planted[0]; i++) {
         uint64_t seed = 1;
-        while (seed <= planted[i].seeds_max && sim_chaos_run(w, seed, planted[i].bug, NULL)) seed++;
+        while (seed <= planted[i].seeds_max && (sim_chaos_run(w, seed, planted[i].bug, NULL) || !w->unsafe))
+            seed++;
         bool found = seed <= planted[i].seeds_max;
         printf("%-18s %s by seed %" PRIu64 " (allowed %" PRIu64 ")%s%s\n", sim_bug_name(planted[i].bug),
                found ? "found" : "NOT FOUND", found ? seed : planted[i].seeds_max, planted[i].seeds_max,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 static const struct election_config default_cfg = ELECTION_CONFIG_DEFAULT;
+static const struct election_config per_task_cfg = ELECTION_CONFIG_PER_TASK_DEFAULT;
 static int failures;
 
 static struct election_config quick_config(void)
@@ -56,7 +57,7 @@ static void check(const char *what, double value, double limit, const char *unit
 /* --- requests an hour --- */
 
 static void tell_requests(const struct sim_world *w, uint32_t i, uint32_t instances,
-                          const struct election_counters *before)
+                          const struct election_counters *before, double limit)
 {
     struct election_status st;
     char what[80];
@@ -64,27 +65,31 @@ static void tell_requests(const struct sim_world *w, uint32_t i, uint32_t instan
     election_status(w->instances[i].election, 0, &st);
     for (int k = 0; k < ELECTION_OP_KINDS; k++) sum += st.counters.requests[k] - before->requests[k];
     (void)snprintf(what, sizeof what, "requests an hour, %s of %u", election_role_name(st.role), instances);
-    check(what, (double)sum, 3600000.0 / default_cfg.heartbeat_interval_ms, "req");
+    check(what, (double)sum, limit, "req");
+    (void)snprintf(what, sizeof what, "calls of its machine an hour, %s of %u", election_role_name(st.role),
+                   instances);
+    check(what, w->instances[i].steps, 4 * limit, "");
     for (enum election_op_kind k = 0; k < ELECTION_OP_KINDS; k++) {
         uint64_t n = st.counters.requests[k] - before->requests[k];
         if (n > 0) printf("    %-14s %6" PRIu64 "\n", election_op_name(k), n);
     }
 }
 
-static void measure_requests(struct sim_world *w, uint32_t instances)
+static void measure_requests(struct sim_world *w, uint32_t instances, const struct election_config *cfg,
+                             double limit)
 {
     struct election_counters before[SIM_INSTANCES_MAX];
-    struct election_config cfg = default_cfg;
-    start_world(w, 1 + instances, instances, &cfg);
-    run(w, 120 * 1000000ULL, false); /* past the cold start */
+    start_world(w, 1 + instances, instances, cfg);
+    run(w, 600 * 1000000ULL, false); /* past the cold start */
     for (uint32_t i = 0; i < instances; i++) {
         struct election_status st;
         election_status(w->instances[i].election, 0, &st);
         before[i] = st.counters;
+        w->instances[i].steps = 0;
     }
     run(w, 3600 * 1000000ULL, false);
-    for (uint32_t i = 0; i < instances; i++) tell_requests(w, i, instances, &before[i]);
-    check("leaders in that hour", w->leads, 1, "");
+    for (uint32_t i = 0; i < instances; i++) tell_requests(w, i, instances, &before[i], limit);
+    check("leaders so far", w->leads, cfg->epoch_max_ms == 0 ? 1 : 2 + 4200000.0 / cfg->epoch_max_ms, "");
 }
 
 /* --- how long it takes --- */
@@ -152,9 +157,11 @@ int main(void)
     double lease = default_cfg.lease_timeout_ms / 1000.0, beat = default_cfg.heartbeat_interval_ms / 1000.0;
     double cold =
         (default_cfg.cold_start.observation_window_ms + default_cfg.cold_start.preparation_delay_ms) / 1000.0;
-    measure_requests(w, 1);
-    measure_requests(w, 3);
-    measure_requests(w, 7);
+    measure_requests(w, 1, &default_cfg, 720);
+    measure_requests(w, 3, &default_cfg, 720);
+    measure_requests(w, 7, &default_cfg, 720);
+    printf("one task of per-task mode:\n");
+    measure_requests(w, 3, &per_task_cfg, 180);
     measure_start(w, true, 1.0);
     measure_start(w, false, cold + 1.0);
     measure_fail_over(w, false, lease + beat);

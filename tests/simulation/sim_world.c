@@ -63,6 +63,17 @@ void sim_fail(struct sim_world *w, const char *fmt, ...)
     sim_say(w, -1, "WRONG: %s", w->failure);
 }
 
+void sim_fail_unsafe(struct sim_world *w, const char *fmt, ...)
+{
+    char text[sizeof w->failure];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (w->failure[0] == '\0') w->unsafe = true;
+    sim_fail(w, "%s", text);
+}
+
 /* --- clocks --- */
 
 uint64_t sim_mono_ms(const struct sim_world *w, const struct sim_instance *n)
@@ -122,8 +133,8 @@ void sim_check_leads(struct sim_world *w)
         if (!sim_may_lead(w, i)) continue;
         if (w->first_lead_us == 0) w->first_lead_us = w->now_us;
         if (first >= 0 && !w->frozen_pauses)
-            sim_fail(w, "two may lead: %d in epoch %" PRIu64 " and %u in epoch %" PRIu64, first,
-                     w->instances[first].lead.epoch, i, w->instances[i].lead.epoch);
+            sim_fail_unsafe(w, "two may lead: %d in epoch %" PRIu64 " and %u in epoch %" PRIu64, first,
+                            w->instances[first].lead.epoch, i, w->instances[i].lead.epoch);
         first = (int)i;
     }
 }
@@ -361,6 +372,7 @@ void sim_world_reset(struct sim_world *w, uint64_t seed, enum sim_bug bug, FILE 
     w->leads = w->demotions = 0;
     w->events = w->guard_writes = 0;
     w->failure[0] = '\0';
+    w->unsafe = false;
 }
 
 /* Events of an instance: void when it died since, put off while it is paused. */

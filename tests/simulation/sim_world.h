@@ -113,6 +113,7 @@ struct sim_world {
     uint64_t events, guard_writes;
 
     char failure[256]; /* "": all is well */
+    bool unsafe;       /* the failure is two leaders, or a write of an older epoch: not only a late leader */
     FILE *log;         /* NULL: none */
 };
 
@@ -143,5 +144,6 @@ uint64_t sim_random(struct sim_world *w, uint64_t bound); /* below bound; 0 for 
 bool sim_chance(struct sim_world *w, uint32_t of_1000);
 void sim_say(struct sim_world *w, int instance, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void sim_fail(struct sim_world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sim_fail_unsafe(struct sim_world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
