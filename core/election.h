@@ -19,13 +19,12 @@
  *   back. A leader renews by replacing its own record; another takes over by
  *     1. waiting until the record has not changed for its lease on the waiter's own clock, counted from the
  *        answer that first showed it (or until it says "released"),
- *     2. creating epochs/epoch-<n> for an n above every epoch known: created once, so an epoch has one
- * holder,
+ *     2. creating epochs/epoch-<n>, n above every epoch known: created once, so an epoch has one holder,
  *     3. replacing exactly the record it waited for, now with epoch n.
  *   Only after the store said OK to 3 does it lead. Let R be that record, L its writer.
- *   - L wrote R at e, having sent it at s <= e. The waiter saw R at f >= e. So its wait ended a whole lease
- * of its clock after e. L leads until lead_ms of its own clock after s, and that is less, however the two
- *     clocks run within ELECTION_CLOCK_ERROR_PERCENT (election_config.h). L has stopped.
+ *   - L wrote R at e, having sent it at s <= e. The waiter saw R at f >= e, so its wait ended a whole lease
+ *     of its clock after e. L leads until lead_ms of its own clock after s, and that is less, however the
+ *     two clocks run within ELECTION_CLOCK_ERROR_PERCENT (election_config.h). L has stopped.
  *   - Could L have renewed R meanwhile? Then the ETag is another and step 3 is refused. Could a renewal of R
  *     land after step 3? Then it is refused, and L is not told OK.
  *   - L counts a renewal only when the store said OK, or when a look shows its own token, and always from
@@ -35,10 +34,12 @@
  *   - Stale reads show an older record: its ETag no longer matches, step 3 is refused. Stale lists hide
  *     epochs or workers: then step 2 fails, or a worker tries earlier or later than it should.
  *   - Released: L stops leading before it sends "released".
- *   - state.json was removed or damaged by hand: everyone waits a whole lease from seeing that; L's renewals
- *     are refused. Epochs still grow, since epoch-1 is never removed and numbers follow the highest key.
+ *   - Nobody leads by creating state.json. Where it is missing, a vacant record is created, and replaced
+ *     like any other after a lease; a new namespace, proved by epoch-1, need not wait (election_mark.c).
+ *     So when it is removed or damaged by hand, L's renewals are refused from then on, everyone waits a
+ *     lease, and epochs still grow: numbers follow the highest key.
  *   What is trusted: the store's conditional writes are atomic (tested at start), and clocks keep their rate
- *   within ELECTION_CLOCK_ERROR_PERCENT. Wall clocks are shown to people and compared to nothing.
+ *   within ELECTION_CLOCK_ERROR_PERCENT. No wall clock is compared to another machine's.
  *
  * The clock. mono_ms must come from CLOCK_BOOTTIME: CLOCK_MONOTONIC stands still while the machine is
  * suspended, so a leader would wake up and think its lease still runs. Neither counts the time for which a
@@ -48,8 +49,8 @@
  *
  * Requests. At most one is under way per kind. Over time they stay within one per heartbeat interval (720 an
  * hour by default), lists and all, however many tasks there are: the leader's heartbeat is its renewal (376
- * an hour) and it lists the workers (300); the others write a heartbeat every 14 to 15 s (248) and look at
- * state.json about once a renewal (430), just behind it (election_rhythm.h).
+ * an hour) and it lists the workers (299); the others write a heartbeat every 14 to 15 s (248) and look at
+ * state.json about once a renewal (432), just behind it (election_rhythm.h).
  *
  * Threads: one at a time. Times are the instance's own monotonic milliseconds unless named wall. */
 #ifndef CORE_ELECTION_H
@@ -114,8 +115,9 @@ enum election_outcome {
 };
 
 struct election_listed {
-    struct slice key; /* below the namespace */
-    struct election_etag etag;
+    struct slice key;          /* below the namespace */
+    struct election_etag etag; /* anything that differs when the object was written anew: an ETag, or its time
+                                  of writing by the store's clock, which is compared to nothing but itself */
 };
 
 struct election_result {
