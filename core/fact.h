@@ -3,7 +3,7 @@
  * A fact borrows its bytes: from the message that brought it, or from the stored record it was read from.
  * Names (schema, table, column, from_table) are resolved UTF-8; values stay the JSON text they came as.
  *
- * `key` says what a fact is about, in bytes that are equal exactly when the identities are (row_key.h):
+ * `key` says what a fact is about, in bytes that are equal exactly when the identities are (sql_value.h):
  *
  *     cell        table key, row identity, column
  *     delete      table key, row identity

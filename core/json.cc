@@ -171,7 +171,7 @@ json_walk walk_of(const json_value *v)
         w.ended = true;
         return w;
     }
-    r->depth++;
+    w.depth = ++r->depth;
     return w;
 }
 
@@ -179,9 +179,22 @@ bool end_walk(json_walk *w)
 {
     if (!w->ended) {
         w->ended = true;
-        w->reader->depth--;
+        w->reader->depth = w->depth - 1;
     }
     return false;
+}
+
+// A container that ended: did it end within the text? Behind the last token simdjson sees the first byte of
+// the padding, twice, and then the start of the text again; a bracket there must not close what the text left
+// open.
+bool close_walk(json_walk *w)
+{
+    json_reader *r = w->reader;
+    const char *first = state_of(w)->first, *next;
+    if (r->document.current_location().get(next) == simdjson::SUCCESS &&
+        (next <= first || next >= r->text_end))
+        fail(r, SYNC_EBADMSG, "a bracket is not closed");
+    return end_walk(w);
 }
 
 } // namespace
@@ -304,9 +317,10 @@ bool json_next_member(json_walk *w, slice *ret_key, json_value *ret)
     json_reader *r = w->reader;
     if (w->ended || r->failed != SYNC_OK) return end_walk(w);
     walk_state *s = state_of(w);
+    r->depth = w->depth; // an inner walk may have been given up
     if (w->started) ++s->members;
     w->started = true;
-    if (s->members == s->members) return end_walk(w); // compares depth with the reader's: true at the end
+    if (s->members == s->members) return close_walk(w); // compares depth with the reader's: true at the end
     ondemand::field field;
     simdjson::error_code error = (*s->members).get(field);
     if (error != simdjson::SUCCESS) {
@@ -346,9 +360,10 @@ bool json_next_element(json_walk *w, json_value *ret)
     json_reader *r = w->reader;
     if (w->ended || r->failed != SYNC_OK) return end_walk(w);
     walk_state *s = state_of(w);
+    r->depth = w->depth; // an inner walk may have been given up
     if (w->started) ++s->elements;
     w->started = true;
-    if (s->elements == s->elements) return end_walk(w); // as above
+    if (s->elements == s->elements) return close_walk(w); // as above
     ondemand::value value;
     simdjson::error_code error = (*s->elements).get(value);
     if (error != simdjson::SUCCESS) {

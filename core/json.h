@@ -2,8 +2,8 @@
  *
  * A small C face over simdjson's On-Demand reader. Values are looked at in the order of the text: open a
  * text, walk members and elements, take what is wanted as a slice of the text itself. Nothing is rewritten
- * or copied. Whatever the caller does not look into is taken for it, and everything that is taken is checked
- * in full, so after json_close() returned SYNC_OK the whole text is known to be JSON (RFC 8259) in UTF-8.
+ * or copied. Everything that is taken is checked in full: when each value of a text was walked or taken and
+ * json_close() returned SYNC_OK, the whole text is known to be JSON (RFC 8259) in UTF-8.
  * Numbers may have any size, and escaped lone surrogates are legal, as they are to every JavaScript peer.
  *
  * Errors are sticky: after the first one every iteration ends and every value is empty, and json_check() or
@@ -46,6 +46,7 @@ struct json_value {
 struct json_walk {
     struct json_reader *reader;
     uint64_t opaque[6];
+    uint32_t depth;
     bool started;
     bool ended;
 };
@@ -82,7 +83,8 @@ struct json_raw json_take(const struct json_value *v);
 bool json_take_string(const struct json_value *v, struct slice *ret);
 
 /* Walks. The value must have that type. A member's key comes without quotes, escapes not resolved. Each
- * value is looked at before the next step or not at all. */
+ * value is looked at before the next step or not at all; what was not looked at is passed over unchecked, so
+ * take it where it matters. A walk may be given up in the middle; the one around it goes on. */
 struct json_walk json_members(const struct json_value *v);
 bool json_next_member(struct json_walk *w, struct slice *ret_key, struct json_value *ret);
 struct json_walk json_elements(const struct json_value *v);

@@ -1,6 +1,8 @@
 #include "core/json_text.h"
 
+#include "core/arena.h"
 #include "core/buf.h"
+#include "core/utf8.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -84,29 +86,36 @@ bool json_text_check(struct slice inside, bool *ret_lone)
     return true;
 }
 
+/* The UTF-8 of a code point; of a surrogate, which has none, that of U+FFFD. Returns its length. */
+static size_t utf8_of(int32_t code, char ret[4])
+{
+    if (is_surrogate(code)) code = REPLACEMENT;
+    if (code < 0x80) {
+        ret[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        ret[0] = (char)(0xc0 | code >> 6);
+        ret[1] = (char)(0x80 | (code & 63));
+        return 2;
+    }
+    if (code < 0x10000) {
+        ret[0] = (char)(0xe0 | code >> 12);
+        ret[1] = (char)(0x80 | (code >> 6 & 63));
+        ret[2] = (char)(0x80 | (code & 63));
+        return 3;
+    }
+    ret[0] = (char)(0xf0 | code >> 18);
+    ret[1] = (char)(0x80 | (code >> 12 & 63));
+    ret[2] = (char)(0x80 | (code >> 6 & 63));
+    ret[3] = (char)(0x80 | (code & 63));
+    return 4;
+}
+
 static void put_utf8(struct buf *out, int32_t code)
 {
     char bytes[4];
-    size_t len;
-    if (code < 0x80) {
-        bytes[0] = (char)code;
-        len = 1;
-    } else if (code < 0x800) {
-        bytes[0] = (char)(0xc0 | code >> 6);
-        bytes[1] = (char)(0x80 | (code & 63));
-        len = 2;
-    } else if (code < 0x10000) {
-        bytes[0] = (char)(0xe0 | code >> 12);
-        bytes[1] = (char)(0x80 | (code >> 6 & 63));
-        bytes[2] = (char)(0x80 | (code & 63));
-        len = 3;
-    } else {
-        bytes[0] = (char)(0xf0 | code >> 18);
-        bytes[1] = (char)(0x80 | (code >> 12 & 63));
-        bytes[2] = (char)(0x80 | (code >> 6 & 63));
-        bytes[3] = (char)(0x80 | (code & 63));
-        len = 4;
-    }
+    size_t len = utf8_of(code, bytes);
     buf_put(out, bytes, len);
 }
 
@@ -121,29 +130,41 @@ void json_text_resolve(struct slice inside, struct buf *out)
         if (at == end) return;
         int32_t code = take_escape(&at, end);
         assert(code >= 0); /* json_text_check() came first */
-        put_utf8(out, is_surrogate(code) ? REPLACEMENT : code);
+        put_utf8(out, code);
     }
 }
 
-/* Length of the UTF-8 sequence at text[0..len), 0 when it is not one (RFC 3629: no surrogates, no overlong
- * forms, nothing past U+10FFFF). */
-static size_t utf8_len(const char *text, size_t len)
+bool json_text_resolve_in(struct slice inside, struct arena *arena, struct slice *ret)
 {
-    const uint8_t *b = (const uint8_t *)text;
-    uint8_t first = b[0], low = 0x80, high = 0xbf;
-    size_t want = first < 0x80                    ? 1
-                  : first >= 0xc2 && first < 0xe0 ? 2
-                  : first >= 0xe0 && first < 0xf0 ? 3
-                                                  : 4;
-    if (first >= 0x80 && (first < 0xc2 || first > 0xf4)) return 0;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-    if (want > len) return 0;
-    for (size_t i = 1; i < want; i++, low = 0x80, high = 0xbf)
-        if (b[i] < low || b[i] > high) return 0;
-    return want;
+    *ret = inside;
+    if (memchr(inside.bytes, '\\', inside.len) == NULL) return true;
+    struct buf text = buf_make(inside.len); /* resolving never makes a text longer */
+    json_text_resolve(inside, &text);
+    *ret = text.failed == SYNC_OK ? arena_copy(arena, buf_slice(&text)) : slice_of(NULL, 0);
+    buf_deinit(&text);
+    return ret->bytes != NULL; /* an escape stands for a byte at least, so NULL is no empty text */
+}
+
+struct slice json_text_short(struct slice inside, char *room, size_t room_bytes)
+{
+    const char *at = inside.bytes, *end = inside.bytes + inside.len;
+    size_t len = 0;
+    if (memchr(at, '\\', inside.len) == NULL) return inside;
+    while (at < end) {
+        char bytes[4] = {*at};
+        size_t n = 1;
+        if (*at == '\\') {
+            int32_t code = take_escape(&at, end);
+            assert(code >= 0); /* json_text_check() came first */
+            n = utf8_of(code, bytes);
+        } else {
+            at++;
+        }
+        if (n > room_bytes - len) return inside;
+        memcpy(room + len, bytes, n);
+        len += n;
+    }
+    return slice_of(room, len);
 }
 
 static void put_escape(struct buf *out, char c)
@@ -180,7 +201,7 @@ void json_put_text(struct buf *out, struct slice text)
             put_utf8(out, REPLACEMENT);
         plain = ++i;
     }
-    buf_put(out, text.bytes + plain, text.len - plain);
+    if (plain < text.len) buf_put(out, text.bytes + plain, text.len - plain); /* of no bytes may be NULL */
     buf_put_char(out, '"');
 }
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct arena;
 struct buf;
 
 #ifdef __cplusplus
@@ -27,6 +28,13 @@ bool json_text_check(struct slice inside, bool *ret_lone);
 
 /* Appends the text with its escapes resolved, as UTF-8. `inside` has passed json_text_check(). */
 void json_text_resolve(struct slice inside, struct buf *out);
+
+/* The same into an arena; a text without escapes is not copied. False when memory is short. */
+bool json_text_resolve_in(struct slice inside, struct arena *arena, struct slice *ret);
+
+/* For a text that is compared with short known ones (member names, ids): its escapes resolved into `room`, or
+ * the text as it is where it has none or the result does not fit. Needs no memory. */
+struct slice json_text_short(struct slice inside, char *room, size_t room_bytes);
 
 /* Appends UTF-8 text as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD, so whatever
  * a client sent can be named in an answer. */

@@ -51,4 +51,15 @@ static inline bool slice_starts_with(struct slice s, struct slice prefix)
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.bytes, prefix.bytes, prefix.len) == 0);
 }
 
+/* Without the ASCII blanks (space, tab, line ends) at both ends. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.len > 0 && (s.bytes[0] == ' ' || (s.bytes[0] >= '\t' && s.bytes[0] <= '\r')))
+        s = slice_of(s.bytes + 1, s.len - 1);
+    while (s.len > 0 &&
+           (s.bytes[s.len - 1] == ' ' || (s.bytes[s.len - 1] >= '\t' && s.bytes[s.len - 1] <= '\r')))
+        s.len--;
+    return s;
+}
+
 #endif

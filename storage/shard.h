@@ -15,6 +15,7 @@
 #include "core/slice.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,7 @@ void shard_apply(struct shard *sh, struct apply_request *group);
 /* A tombstone that the retention sweep found old enough (view.h: prune_scan). */
 struct prune_candidate {
     struct slice row_key;
+    uint32_t table_key_len; /* of row_key */
     struct stamp stamp;
 };
 
@@ -45,6 +47,14 @@ struct prune_candidate {
  * database's mark of what was pruned, in one write. *ret_count: how many went. */
 enum sync_err shard_prune(struct shard *sh, struct slice database, const struct prune_candidate *candidates,
                           size_t count, size_t *ret_count, struct err_ctx *ec);
+
+/* After a write that failed the shard closes its LevelDB and opens it again. While that fails as well,
+ * nothing can be read or written; each group tries again, and so does this, for times when none comes. Does
+ * nothing when the shard is open. Errors: SYNC_ESTORE, SYNC_EFORMAT. */
+enum sync_err shard_recover(struct shard *sh, struct err_ctx *ec);
+
+/* Any thread: is it closed, so that shard_recover() would have something to do? */
+bool shard_is_closed(const struct shard *sh);
 
 /* Any thread: databases that have been written to, and those whose record is in memory now. */
 uint64_t shard_database_count(const struct shard *sh);

@@ -39,7 +39,7 @@ const struct database_info *view_database(const struct view *v);
 struct log_cursor;
 struct log_entry {
     struct stamp stamp;
-    struct fact fact;
+    struct fact fact; /* its key is empty: who reads the log hands facts on, and does not look them up */
 };
 
 /* Starts behind `after`; NULL: at the first entry. */
@@ -52,9 +52,12 @@ void log_cursor_close(struct log_cursor *c); /* takes NULL */
 
 /* Cells, tombstones and migrations: each kind a row of facts in its own order.
  *
- *     FACT_CELL       by key: table by table, row by row
- *     FACT_DELETE     by key: table by table; all rows that were deleted
- *     FACT_MIGRATION  by HLC */
+ *     FACT_CELL       table by table, row by row
+ *     FACT_DELETE     table by table; all rows that were deleted
+ *     FACT_MIGRATION  by HLC
+ *
+ * All of a table and all of a row stand together. Tables, and rows within one, come in an order that is
+ * always the same and is not that of slice_cmp() of their keys. */
 struct fact_cursor;
 struct stored_entry {
     struct fact fact;
@@ -76,6 +79,10 @@ void fact_cursor_close(struct fact_cursor *c); /* takes NULL */
  * where it is below `exact_max`. */
 enum sync_err view_estimate_cells(struct view *v, struct slice table_key, uint64_t exact_max, uint64_t *ret,
                                   struct err_ctx *ec);
+
+/* Has the table any cell, or any tombstone (type)? */
+enum sync_err view_has_table(struct view *v, enum fact_type type, struct slice table_key, bool *ret,
+                             struct err_ctx *ec);
 
 /* Retention: tombstones made before created_before_ms with stamps up to floor, looking at no more than
  * scan_max of them behind `after`. The candidates and *ret_after live in arena; *ret_after is empty when the

@@ -230,6 +230,7 @@ static void puts_as(struct slice text, const char *want)
 Test(json_text, writes_any_bytes_as_a_valid_string)
 {
     puts_as(slice_str("a\"b\\c\n\x01"), "\"a\\\"b\\\\c\\n\\u0001\"");
+    puts_as(slice_of(NULL, 0), "\"\"");
     puts_as(slice_of("a\0b", 3), "\"a\\u0000b\"");
     puts_as(slice_str("\xd0\xba\xf0\x9f\x99\x82"), "\"\xd0\xba\xf0\x9f\x99\x82\"");
     puts_as(slice_str("x\xffy\xc3"), "\"x\xef\xbf\xbdy\xef\xbf\xbd\"");

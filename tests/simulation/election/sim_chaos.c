@@ -1,6 +1,6 @@
 #include "sim_chaos.h"
 
-#include "../unit/random.h"
+#include "../../unit/random.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 
 #include "sim_internal.h"
 
-#include "../unit/random.h"
+#include "../../unit/random.h"
 
 #include <assert.h>
 #include <inttypes.h>
