@@ -1,5 +1,6 @@
 #include "bench_util.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ void die(const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    (void)fputs("sync-bench: ", stderr);
+    (void)fprintf(stderr, "%s: ", program_invocation_short_name);
     (void)vfprintf(stderr, fmt, args);
     (void)fputc('\n', stderr);
     va_end(args);
