@@ -10,7 +10,8 @@
 
 #include <stdbool.h>
 
-#define HOOK(name) HOOK_DIR "/" name ".so"
+#define HOOK(name)    HOOK_DIR "/" name ".so"
+#define SHIPPED(name) HOOK_SHIPPED_DIR "/" name ".so"
 
 enum { ASK_MS_MAX = 20000 }; /* a question that is not answered by then fails the test */
 
