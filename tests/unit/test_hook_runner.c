@@ -608,3 +608,40 @@ Test(hook_runner, a_helper_shuts_its_hook_down)
     end(r);
     cr_assert(watcher_logged(&watcher, "hook_scripted 2 bye"));
 }
+
+Test(hook_runner, the_example_of_the_documentation_does_what_it_says)
+{
+    struct hook_runner *r = one(HOOK("hook_example"), "");
+    for (int ann = 0; ann < 2; ann++) {
+        struct asked *a = asked_new(&watcher, HOOK_AUTHORIZE);
+        hook_identity_unref(a->call.input.identity);
+        a->call.input.identity = identity_of(ann ? "ann" : "bob");
+        a->call.input.operation = SYNC_APPLY_CHANGES;
+        struct hook_result result = ask(r, a);
+        cr_assert_eq(result.outcome, ann ? HOOK_REFUSED : HOOK_APPROVED);
+        cr_assert_str_eq(result.text, ann ? "ann may only read" : "");
+    }
+    struct asked *a = asked_new(&watcher, HOOK_BEFORE_APPLY_CHANGES);
+    a->call.input.batch = a->batch =
+        batch_of("[" CHANGE_SET(HLC_A0, DELETE("[1]", HLC_A0),
+                                "") ",{\"siteId\":\"" SITE_A "\",\"transactionId\":\"x\",\"hlc\":\"" HLC_A1
+                                    "\",\"changes\":[{\"type\":\"delete\",\"schema\":\"main\",\"table\":"
+                                    "\"ledger\",\"pk\":[1],\"hlc\":\"" HLC_A1 "\"}]}]");
+    struct hook_result result = ask(r, a);
+    cr_assert_eq(result.outcome, HOOK_APPROVED);
+    cr_assert_eq(result.sets.count, 1);
+    cr_assert_eq(result.sets.rejected_count, 1);
+    cr_assert(slice_is(result.sets.rejected[0].code, "LEDGER"));
+    hook_result_deinit(&result);
+    end(r);
+}
+
+Test(hook_runner, a_hook_may_be_written_in_cpp)
+{
+    struct hook_runner *r = one(HOOK("hook_cpp"), "");
+    struct hook_result result = ask_op(r, HOOK_CLIENT_CONNECT);
+    cr_assert_eq(result.outcome, HOOK_REFUSED);
+    cr_assert_str_eq(result.text, "closed");
+    cr_assert_not(hook_runner_has(r, HOOK_AUTHORIZE));
+    end(r);
+}
