@@ -1,10 +1,10 @@
 /* webhook.c -- a hook: asks an HTTP endpoint. docs/hooks.md shows what is sent, what may be answered, and the
  * settings.
  *
- * Connections are kept open and shared by threads, one call at a time on each. A request is sent again only when the
- * connection could not be made, so the endpoint never sees one twice. Whatever is no clear answer is a failure, and
- * thus refuses. Approvals and refusals of authenticate and authorize may be kept for a while, under the digest of
- * the question. */
+ * Connections are kept open and shared by threads, one call at a time on each. A request is sent again only
+ * when the connection could not be made, so the endpoint never sees one twice. Whatever is no clear answer is
+ * a failure, and thus refuses. Approvals and refusals of authenticate and authorize may be kept for a while,
+ * under the digest of the question. */
 #include "hooks/sync_hooks.h"
 #include "hooks/webhook/webhook_http.h"
 
@@ -55,7 +55,8 @@ static long now_s(void)
     return (long)t.tv_sec + 1;
 }
 
-/* ---- asking ---------------------------------------------------------------------------------------------- */
+/* ---- asking ----------------------------------------------------------------------------------------------
+ */
 
 static struct kept *slot_of(struct webhook *w, const unsigned char *digest)
 {
@@ -124,11 +125,13 @@ static int verdict(const json_t *reply, struct sync_answer *answer)
 
 static json_t *identity_of(const struct sync_identity *who)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "userId", text_of(who->user_id), "database", text_of(who->database),
-                     "siteId", site_of(&who->site), "metadata", text_of(who->metadata));
+    return json_pack("{s:o, s:o, s:o, s:o}", "userId", text_of(who->user_id), "database",
+                     text_of(who->database), "siteId", site_of(&who->site), "metadata",
+                     text_of(who->metadata));
 }
 
-/* ---- functions ------------------------------------------------------------------------------------------- */
+/* ---- functions -------------------------------------------------------------------------------------------
+ */
 
 static uint64_t time_of(const json_t *reply, const char *name)
 {
@@ -160,12 +163,13 @@ static int web_authenticate(void *state, const struct sync_request *r, struct sy
 {
     struct webhook *w = state;
     if (!w->http.asks_authenticate) return SYNC_HOOK_OK;
-    json_t *reply = ask(w,
-                        json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:b}", "call", "authenticate", "database",
-                                  text_of(r->database), "token", text_of(r->token), "siteId", text_of(r->site_text),
-                                  "remoteAddress", text_of(r->remote_address), "transport",
-                                  r->transport == SYNC_TRANSPORT_HTTP ? "http" : "websocket", "recheck", (int)r->recheck),
-                        !r->recheck, answer);
+    json_t *reply =
+        ask(w,
+            json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:b}", "call", "authenticate", "database",
+                      text_of(r->database), "token", text_of(r->token), "siteId", text_of(r->site_text),
+                      "remoteAddress", text_of(r->remote_address), "transport",
+                      r->transport == SYNC_TRANSPORT_HTTP ? "http" : "websocket", "recheck", (int)r->recheck),
+            !r->recheck, answer);
     if (reply == NULL) return SYNC_HOOK_FAILED;
     int got = verdict(reply, answer);
     if (got == SYNC_HOOK_OK) got = take_grant(reply, grant, answer);
@@ -176,12 +180,14 @@ static int web_authenticate(void *state, const struct sync_request *r, struct sy
 static int web_authorize(void *state, const struct sync_identity *who, const struct sync_operation *what,
                          struct sync_answer *answer)
 {
-    static const char *const names[] = {"get_changes", "apply_changes", "get_snapshot", "resume_snapshot", "connect"};
+    static const char *const names[] = {"get_changes", "apply_changes", "get_snapshot", "resume_snapshot",
+                                        "connect"};
     struct webhook *w = state;
     if (!w->http.asks_authorize) return SYNC_HOOK_OK;
     const char *name = what->kind < sizeof names / sizeof names[0] ? names[what->kind] : "unknown";
-    json_t *reply =
-        ask(w, json_pack("{s:s, s:o, s:s}", "call", "authorize", "identity", identity_of(who), "operation", name), 1, answer);
+    json_t *reply = ask(
+        w, json_pack("{s:s, s:o, s:s}", "call", "authorize", "identity", identity_of(who), "operation", name),
+        1, answer);
     if (reply == NULL) return SYNC_HOOK_FAILED;
     int got = verdict(reply, answer);
     json_decref(reply);
@@ -198,10 +204,10 @@ static json_t *change_of(const struct sync_change *c)
 {
     static const char *const kinds[] = {"column", "delete"};
     if (c->kind == SYNC_CHANGE_MIGRATION)
-        return json_pack("{s:o, s:o, s:o, s:o}", "type", text_of(c->migration), "schema", text_of(c->schema), "table",
-                         text_of(c->table), "ddl", value_of(c->ddl));
-    json_t *change = json_pack("{s:s, s:o, s:o, s:o}", "type", kinds[c->kind], "schema", text_of(c->schema), "table",
-                               text_of(c->table), "pk", value_of(c->pk));
+        return json_pack("{s:o, s:o, s:o, s:o}", "type", text_of(c->migration), "schema", text_of(c->schema),
+                         "table", text_of(c->table), "ddl", value_of(c->ddl));
+    json_t *change = json_pack("{s:s, s:o, s:o, s:o}", "type", kinds[c->kind], "schema", text_of(c->schema),
+                               "table", text_of(c->table), "pk", value_of(c->pk));
     if (c->kind == SYNC_CHANGE_CELL) {
         json_object_set_new(change, "column", text_of(c->column));
         json_object_set_new(change, "value", value_of(c->value));
@@ -217,9 +223,11 @@ static json_t *sets_of(struct sync_change_sets *sets)
         struct sync_change c = {.bytes = sizeof c};
         json_t *changes = json_array();
         sets->set_at(sets, i, &set);
-        for (uint32_t k = 0; sets->change_at(sets, i, k, &c); k++) json_array_append_new(changes, change_of(&c));
-        json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "siteId", site_of(&set.site), "transactionId",
-                                              text_of(set.transaction_id), "changes", changes));
+        for (uint32_t k = 0; sets->change_at(sets, i, k, &c); k++)
+            json_array_append_new(changes, change_of(&c));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:o}", "siteId", site_of(&set.site), "transactionId",
+                                        text_of(set.transaction_id), "changes", changes));
     }
     return list;
 }
@@ -242,7 +250,8 @@ static void decide(const json_t *reply, struct sync_change_sets *sets)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(json_object_get(reply, "reject"), i, one) {
+    json_array_foreach(json_object_get(reply, "reject"), i, one)
+    {
         struct sync_rejection why = {.bytes = sizeof why,
                                      .reason = member(one, "reason"),
                                      .code = member(one, "code"),
@@ -250,10 +259,12 @@ static void decide(const json_t *reply, struct sync_change_sets *sets)
                                      .column = member(one, "column")};
         sets->reject(sets, index_of(one, "set"), &why);
     }
-    json_array_foreach(json_object_get(reply, "drop"), i, one) {
+    json_array_foreach(json_object_get(reply, "drop"), i, one)
+    {
         sets->drop(sets, index_of(one, "set"), index_of(one, "change"));
     }
-    json_array_foreach(json_object_get(reply, "replace"), i, one) {
+    json_array_foreach(json_object_get(reply, "replace"), i, one)
+    {
         char *json = json_dumps(json_object_get(one, "changeSet"), JSON_COMPACT);
         struct sync_text text = {json, json == NULL ? 0 : strlen(json)};
         sets->replace(sets, index_of(one, "set"), text);
@@ -267,8 +278,8 @@ static int web_before(void *state, const struct sync_identity *who, struct sync_
     struct webhook *w = state;
     if (!w->http.asks_before_apply) return SYNC_HOOK_OK;
     json_t *reply = ask(w,
-                        json_pack("{s:s, s:o, s:o}", "call", "before_apply_changes", "identity", identity_of(who),
-                                  "changeSets", sets_of(sets)),
+                        json_pack("{s:s, s:o, s:o}", "call", "before_apply_changes", "identity",
+                                  identity_of(who), "changeSets", sets_of(sets)),
                         0, answer);
     if (reply == NULL) return SYNC_HOOK_FAILED;
     int got = verdict(reply, answer);
