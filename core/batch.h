@@ -23,6 +23,7 @@ struct change_set {
 
 struct batch {
     char *text; /* the message, malloc'ed; NULL when the bytes are somebody else's */
+    size_t text_len;
     struct change_set *sets;
     size_t set_count;
     struct fact *facts;

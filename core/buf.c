@@ -12,10 +12,9 @@ void buf_deinit(struct buf *b)
     *b = buf_make(b->bytes_max);
 }
 
-bool buf_reserve(struct buf *b, size_t more)
+bool buf_grow(struct buf *b, size_t more)
 {
     if (b->failed != SYNC_OK) return false;
-    if (more <= b->capacity - b->len) return true;
     if (more > b->bytes_max - b->len) {
         b->failed = SYNC_ELIMIT;
         return false;
@@ -32,18 +31,6 @@ bool buf_reserve(struct buf *b, size_t more)
     b->bytes = bytes;
     b->capacity = grown;
     return true;
-}
-
-void buf_put(struct buf *b, const void *bytes, size_t len)
-{
-    if (len == 0 || !buf_reserve(b, len)) return;
-    memcpy(b->bytes + b->len, bytes, len);
-    b->len += len;
-}
-
-void buf_put_char(struct buf *b, char c)
-{
-    buf_put(b, &c, 1);
 }
 
 void buf_put_u64(struct buf *b, uint64_t n)

@@ -38,10 +38,21 @@ static inline void buf_clear(struct buf *b)
     b->failed = SYNC_OK;
 }
 
-/* Makes room for `more` bytes. False (and the buffer is marked failed) when memory or the ceiling refuses. */
-bool buf_reserve(struct buf *b, size_t more);
+/* Of buf_reserve(), which is inline where nothing has to grow: encoders append a few bytes at a time. */
+bool buf_grow(struct buf *b, size_t more);
 
-void buf_put(struct buf *b, const void *bytes, size_t len);
+/* Makes room for `more` bytes. False (and the buffer is marked failed) when memory or the ceiling refuses. */
+static inline bool buf_reserve(struct buf *b, size_t more)
+{
+    return (b->failed == SYNC_OK && more <= b->capacity - b->len) || buf_grow(b, more);
+}
+
+static inline void buf_put(struct buf *b, const void *bytes, size_t len)
+{
+    if (len == 0 || !buf_reserve(b, len)) return;
+    memcpy(b->bytes + b->len, bytes, len);
+    b->len += len;
+}
 
 static inline void buf_put_slice(struct buf *b, struct slice s)
 {
@@ -56,7 +67,11 @@ static inline void buf_put_str(struct buf *b, const char *text)
 /* A string literal, its length known while compiling. */
 #define BUF_PUT_LIT(b, literal) buf_put((b), "" literal, sizeof(literal) - 1)
 
-void buf_put_char(struct buf *b, char c);
+static inline void buf_put_char(struct buf *b, char c)
+{
+    buf_put(b, &c, 1);
+}
+
 void buf_put_u64(struct buf *b, uint64_t n); /* decimal */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

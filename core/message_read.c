@@ -254,7 +254,7 @@ static void take_member(struct slice key, const struct json_value *v, struct rea
 enum sync_err message_read(struct json_reader *r, char *text, size_t len, struct message *ret,
                            struct err_ctx *ec)
 {
-    *ret = (struct message){.batch = {.text = text}};
+    *ret = (struct message){.batch = {.text = text, .text_len = len}};
     struct reading reading = {.m = ret};
     struct json_value root = json_open(r, text, len), value;
     struct slice key;

@@ -49,6 +49,7 @@ static void settle_input(struct session *s, struct session_update *u)
     bool hold = s->state == SESSION_OPENING ||
                 s->applies_begun - s->applies_done >= s->config->requests_max ||
                 s->read_count == SESSION_READS_MAX;
+    if (hold) s->page.was_held = true;
     if (s->state == SESSION_CLOSED || hold == s->holds_input) return;
     s->holds_input = hold;
     (void)add(u, hold ? SESSION_HOLD : SESSION_RELEASE);
@@ -113,9 +114,11 @@ static void begin_delta(struct session *s, bool has_since, const struct hlc *sin
     assert(s->reading == READING_NONE);
     s->reading = READING_DELTA;
     s->page.state = PAGE_NONE;
+    s->delta_has_since = has_since;
+    if (has_since) s->delta_since = *since;
     struct session_action *a = add(u, SESSION_DELTA);
     a->has_since = has_since;
-    if (has_since) a->since = *since;
+    a->since = s->delta_since;
 }
 
 /* Starts the read that waits longest, if nothing is being read and the batches before it are answered. */
@@ -159,11 +162,24 @@ static void drop_waiting_deltas(struct session *s)
 
 /* ---- pages and their proof */
 
+/* Does the client say that it lacks what came before the page just sent? It may, where that page followed one
+ * that it never proved. */
+static bool lacks_earlier(const struct session *s)
+{
+    for (size_t i = 0; i < s->read_count && s->delta_has_since; i++) {
+        const struct session_read *r = &s->reads[(s->read_first + i) % SESSION_READS_MAX];
+        if (r->kind == READING_DELTA && (!r->has_since || hlc_cmp(&r->since, &s->delta_since) < 0))
+            return true;
+    }
+    return false;
+}
+
 static void begin_page_wait(struct session *s, uint64_t now_ms, struct session_update *u)
 {
     nudge(s, NUDGED_PAGE, u);
     s->page.state = PAGE_WAITS;
     s->page.nudges++;
+    s->page.was_held = s->holds_input;
     s->page.deadline_ms = now_ms + s->config->page_proof_timeout_ms;
 }
 
@@ -193,12 +209,16 @@ static void tick_page(struct session *s, uint64_t now_ms, struct session_update 
 {
     struct page_proof *p = &s->page;
     if (p->state == PAGE_NONE || now_ms < p->deadline_ms) return;
-    if (p->state == PAGE_PAUSES)
+    if (p->state == PAGE_PAUSES) {
         begin_page_wait(s, now_ms, u);
-    else if (p->has_answer) /* it does answer, so it is owed what it last said it lacks */
+    } else if (p->was_held) { /* the answer may lie where nobody looked: only time with open ears counts */
+        p->was_held = s->holds_input;
+        p->deadline_ms = now_ms + s->config->page_proof_timeout_ms;
+    } else if (p->has_answer) { /* it does answer, so it is owed what it last said it lacks */
         begin_delta(s, p->answer_has_since, &p->answer_since, u);
-    else /* not a stock client: it takes pages as they come */
+    } else { /* not a stock client: it takes pages as they come */
         begin_delta(s, true, &p->watermark, u);
+    }
 }
 
 /* ---- messages */
@@ -367,6 +387,7 @@ void session_applied(struct session *s, struct slice request_id, size_t fact_cou
                      const struct err_ctx *ec, const struct merge_result *result, struct session_update *ret)
 {
     *ret = (struct session_update){0};
+    assert(s->applies_done < s->applies_begun);
     s->applies_done++;
     if (s->state != SESSION_LIVE) return;
     if (rc != SYNC_OK) {
@@ -400,16 +421,22 @@ void session_read_done(struct session *s, const struct session_read_result *resu
     if (result->rc != SYNC_OK) {
         add_error(ret, kind == READING_DELTA ? "GET_CHANGES_ERROR" : "SNAPSHOT_ERROR", result->ec->text,
                   false);
+        if (kind == READING_SNAPSHOT) nudge(s, NUDGED_SNAPSHOT, ret); /* pushes were kept from it meanwhile */
     } else if (kind == READING_SNAPSHOT) {
         message_put_snapshot_complete(add_send(ret));
         nudge(s, NUDGED_SNAPSHOT, ret);
-    } else if (result->has_more && !snapshot_waits) {
+    } else if (result->has_more && !snapshot_waits && !lacks_earlier(s)) {
         drop_waiting_deltas(s);
         s->page = (struct page_proof){.watermark = result->watermark};
         begin_page_wait(s, now_ms, ret);
     }
     start_read(s, ret);
     settle_input(s, ret);
+}
+
+void session_retry_later(struct session *s, uint64_t now_ms)
+{
+    if (s->renudge_ms > now_ms + RETRY_NUDGE_MS) s->renudge_ms = now_ms + RETRY_NUDGE_MS;
 }
 
 void session_lagged(struct session *s)
@@ -449,5 +476,8 @@ void session_tick(struct session *s, uint64_t spread, uint64_t now_ms, struct se
     tick_page(s, now_ms, ret);
     if (now_ms < s->renudge_ms) return;
     s->renudge_ms = now_ms + spread_out(s->config->renudge_interval_ms, spread);
-    if (s->reading == READING_NONE && s->page.state == PAGE_NONE) nudge(s, NUDGED_PERIODIC, ret);
+    if (s->reading == READING_NONE && s->page.state == PAGE_NONE)
+        nudge(s, NUDGED_PERIODIC, ret);
+    else
+        session_retry_later(s, now_ms);
 }

@@ -29,6 +29,7 @@ enum {
     SESSION_READS_MAX = 8,   /* deltas and snapshots that wait for the one under way */
     SESSION_ACTIONS_MAX = 6, /* of one step */
     PAGE_NUDGES_MAX = 3,     /* for one page, before it is sent again */
+    RETRY_NUDGE_MS = 10000,  /* after a failure of ours */
     PAGE_PAUSE_MS = 250,     /* before the second nudge; four times as long before each further one */
 };
 
@@ -37,6 +38,7 @@ enum {
     CLOSE_GOING_AWAY = 1001,
     CLOSE_POLICY = 1008,
     CLOSE_INTERNAL = 1011,
+    CLOSE_TRY_AGAIN = 1013,
     CLOSE_AUTH_FAILED = 4001,
     CLOSE_NO_DATABASE = 4002,
     CLOSE_VERSION = 4003,
@@ -73,6 +75,7 @@ struct page_proof {
     struct hlc watermark;
     uint64_t deadline_ms;
     uint32_t nudges;
+    bool was_held;   /* input was held back meanwhile: silence is not the client's then */
     bool has_answer; /* a get_changes came, with a watermark below the page's */
     bool answer_has_since;
     struct hlc answer_since;
@@ -92,6 +95,8 @@ struct session {
     struct hlc proven; /* the watermark that the client told last: retention does not pass it */
     uint64_t applies_begun, applies_done;
     enum session_reading reading;
+    bool delta_has_since; /* where the delta under way began */
+    struct hlc delta_since;
     struct session_read reads[SESSION_READS_MAX];
     size_t read_first, read_count;
     struct page_proof page;
@@ -160,6 +165,10 @@ struct session_read_result {
 };
 void session_read_done(struct session *s, const struct session_read_result *result, uint64_t now_ms,
                        struct session_update *ret);
+
+/* Something of ours failed (the store, memory), and the client was told. It does not try again by itself: it
+ * is nudged in a while, and then asks for what it lacks and sends what it has not had acknowledged. */
+void session_retry_later(struct session *s, uint64_t now_ms);
 
 /* Pushes were dropped; later: everything queued has left. */
 void session_lagged(struct session *s);

@@ -20,7 +20,7 @@ static void push_done(struct job *j)
     free(p);
 }
 
-static void push_elsewhere(struct loop *l, struct frame *f)
+static void push_to(struct loop *l, struct frame *f)
 {
     struct push_job *p = calloc(1, sizeof *p);
     if (p == NULL) { /* the receivers get it with their next delta */
@@ -33,24 +33,41 @@ static void push_elsewhere(struct loop *l, struct frame *f)
     loop_post(l, &p->job);
 }
 
-/* Hands the batch's frame, encoded once, to every loop that has receivers. */
-static void publish(struct loop *l, const struct apply_job *j)
+static bool anyone_listens(const struct server *s, struct slice database)
 {
-    struct server *s = l->server;
-    struct slice database = j->request.database;
-    bool here = hub_has_receiver(&l->hub, database, &j->site), anywhere = here;
-    for (uint32_t i = 0; i < s->loop_count && !anywhere; i++)
-        anywhere = &s->loops[i] != l && interest_has(&s->loops[i].hub.interest, database);
-    if (!anywhere) return;
-    struct frame *f = frame_new(database, &j->site, &j->message->batch);
-    if (f == NULL) {
-        counter_add(&s->metrics.broadcast_errors, 1);
-        return;
-    }
     for (uint32_t i = 0; i < s->loop_count; i++)
-        if (&s->loops[i] != l && interest_has(&s->loops[i].hub.interest, database))
-            push_elsewhere(&s->loops[i], f);
-    if (here) hub_publish(&l->hub, f);
+        if (interest_has(&s->loops[i].hub.interest, database)) return true;
+    return false;
+}
+
+/* On this loop the sender itself need not count; what other loops have is known only roughly. */
+static bool others_listen(const struct loop *l, struct slice database)
+{
+    const struct server *s = l->server;
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        if (&s->loops[i] != l && interest_has(&s->loops[i].hub.interest, database)) return true;
+    return false;
+}
+
+static struct frame *make_frame(struct server *s, const struct apply_job *j)
+{
+    struct frame *f = frame_new(j->request.database, &j->site, &j->message->batch);
+    if (f == NULL) counter_add(&s->metrics.broadcast_errors, 1);
+    return f;
+}
+
+void apply_committed(struct apply_job *j)
+{
+    struct loop *home = j->store.job.home;
+    struct server *s = home->server;
+    struct frame *f = j->frame;
+    j->frame = NULL;
+    bool pushed = j->store.job.rc == SYNC_OK && j->request.result.applied > 0;
+    /* Asked again after the commit: whoever subscribed meanwhile may have missed it in its first delta. */
+    if (pushed && f == NULL && anyone_listens(s, j->request.database)) f = make_frame(s, j);
+    loop_post(home, &j->store.job); /* the answer first; from here on the job is not ours */
+    for (uint32_t i = 0; pushed && f != NULL && i < s->loop_count; i++)
+        if (interest_has(&s->loops[i].hub.interest, f->database)) push_to(&s->loops[i], f);
     frame_unref(f);
 }
 
@@ -67,7 +84,7 @@ static void apply_done(struct job *job)
                   LOG_FAILURE(&job->ec));
     }
     j->finished(l, j);
-    if (job->rc == SYNC_OK && j->request.result.applied > 0) publish(l, j);
+    receiving_batch_ends(l, j->message->batch.text_len);
     message_deinit(j->message);
     free(j->message);
     free(j);
@@ -95,6 +112,9 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
     j->site = *site;
     j->finished = finished;
     j->began_ns = system_monotonic_ns();
+    receiving_batch_begins(l, m->batch.text_len);
+    if (hub_has_receiver(&l->hub, database, site) || others_listen(l, database))
+        j->frame = make_frame(l->server, j);
     store_thread_put(server_store_thread(l->server, database), &j->store);
     return SYNC_OK;
 }

@@ -2,10 +2,13 @@
  *
  * What makes the acknowledgement true: apply_job.finished is called only after shard_apply() returned for the
  * batch's group, and shard_apply() reports SYNC_OK only for what LevelDB has written (and synced, in fsync
- * mode). Whoever answers "applied" does it in `finished`, with the rc given there, and nowhere else. The push
- * follows the answer; if the connection is gone, the batch is pushed all the same.
+ * mode). Whoever answers "applied" does it in `finished`, with the rc given there, and nowhere else.
  *
- * Threads: the connection's loop. */
+ * The push follows the answer, also when the connection is gone meanwhile. It is encoded on the loop, while
+ * the store thread may be busy with others, and sent out by the store thread: so every loop gets a database's
+ * pushes in the order in which they were committed, and no row arrives before the migration it needs.
+ *
+ * Threads: the connection's loop, but where a function says otherwise. */
 #ifndef SERVER_APPLY_H
 #define SERVER_APPLY_H
 
@@ -21,6 +24,7 @@ struct apply_job {
     struct store_job store; /* first */
     struct apply_request request;
     struct message *message; /* holds the batch */
+    struct frame *frame;     /* its push; NULL while nobody listens */
     uint64_t asker;          /* id of the session or exchange that waits */
     struct site_id site;     /* of the sender */
     uint64_t began_ns;
@@ -33,5 +37,9 @@ struct apply_job {
 enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site,
                            struct message *m, uint64_t asker,
                            void (*finished)(struct loop *l, const struct apply_job *j), struct err_ctx *ec);
+
+/* The store thread, once the batch's group is committed or has failed: sends the job home and the push to
+ * whoever listens. The job is gone afterwards. */
+void apply_committed(struct apply_job *j);
 
 #endif

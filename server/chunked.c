@@ -22,11 +22,24 @@ static void begin_line(struct chunked *c, enum chunked_state state)
 }
 
 /* A line feed ends the size line. */
-static enum sync_err end_size(struct chunked *c, struct err_ctx *ec)
+static enum sync_err end_size(struct chunked *c)
 {
-    if (c->digits == 0) return malformed(ec);
     c->digits = 0;
     begin_line(c, c->left == 0 ? CHUNKED_TRAILER : CHUNKED_DATA);
+    return SYNC_OK;
+}
+
+/* A character of the size line behind its digits. */
+static enum sync_err take_size_end(struct chunked *c, char ch, struct err_ctx *ec)
+{
+    if (ch == '\n') return end_size(c);
+    if (c->state == CHUNKED_LINE_FEED || ++c->line_len > CHUNK_LINE_MAX) return malformed(ec);
+    if (ch == '\r')
+        c->state = CHUNKED_LINE_FEED;
+    else if (ch == ';')
+        c->state = CHUNKED_EXTENSION;
+    else if (c->state == CHUNKED_SIZE_END && ch != ' ' && ch != '\t')
+        return malformed(ec);
     return SYNC_OK;
 }
 
@@ -37,16 +50,16 @@ static enum sync_err take(struct chunked *c, char ch, struct err_ctx *ec)
     switch (c->state) {
     case CHUNKED_SIZE:
         if (digit < 0) {
-            c->state = CHUNKED_EXTENSION;
-            if (ch != ';' && ch != ' ' && ch != '\t' && ch != '\r' && ch != '\n') return malformed(ec);
-            return ch == '\n' ? end_size(c, ec) : SYNC_OK;
+            if (c->digits == 0) return malformed(ec);
+            c->state = CHUNKED_SIZE_END;
+            return take_size_end(c, ch, ec);
         }
         if (++c->digits > SIZE_DIGITS_MAX) return malformed(ec);
         c->left = c->left << 4 | (uint64_t)digit;
         return SYNC_OK;
+    case CHUNKED_SIZE_END:
     case CHUNKED_EXTENSION:
-        if (ch == '\n') return end_size(c, ec);
-        return ++c->line_len > CHUNK_LINE_MAX ? malformed(ec) : SYNC_OK;
+    case CHUNKED_LINE_FEED: return take_size_end(c, ch, ec);
     case CHUNKED_DATA_END:
         if (ch == '\r' && c->line_len++ == 0) return SYNC_OK;
         if (ch != '\n') return malformed(ec);

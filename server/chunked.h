@@ -19,7 +19,9 @@ enum { CHUNK_LINE_MAX = 256, CHUNK_TRAILERS_MAX = 4096 };
 
 enum chunked_state {
     CHUNKED_SIZE,      /* hexadecimal digits */
+    CHUNKED_SIZE_END,  /* blanks before an extension or the line end */
     CHUNKED_EXTENSION, /* the rest of the size line, passed over */
+    CHUNKED_LINE_FEED, /* the second half of the size line's end */
     CHUNKED_DATA,
     CHUNKED_DATA_END, /* the line end behind the data */
     CHUNKED_TRAILER,  /* lines behind the last chunk, passed over, up to an empty one */

@@ -44,7 +44,9 @@ static void answer_metrics(struct http *h)
 static void answer_ready(struct http *h)
 {
     struct server *s = h->loop->server;
-    if (atomic_load(&s->ready) && !atomic_load(&s->draining))
+    if (server_store_is_closed(s))
+        http_fail_later(h, "UNAVAILABLE", "the store is closed after a failed write");
+    else if (atomic_load(&s->ready) && !atomic_load(&s->draining))
         http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true,\"data\":{\"ready\":true}}"));
     else
         http_fail_later(h, "UNAVAILABLE", "the server is starting or stopping");

@@ -15,7 +15,8 @@ enum http_state {
     HTTP_READING,   /* its body is coming */
     HTTP_WORKING,   /* a job or a long poll is under way */
     HTTP_ANSWERING, /* `out` waits to be sent, maybe more follows */
-    HTTP_ANSWERED,  /* all of it was handed over */
+    HTTP_SENT,      /* a piece was handed over, the socket has not taken all of it yet */
+    HTTP_ANSWERED,  /* likewise, and it was the last */
 };
 
 struct http {
@@ -29,7 +30,9 @@ struct http {
     bool has_since;
     struct hlc since;
     struct buf body;
+    struct receiver receiver; /* of the body */
     struct chunked chunked_body;
+    uint32_t body_ends; /* how often the end of the body was reported */
 
     int status;
     bool close;     /* after the answer */
@@ -37,6 +40,8 @@ struct http {
     struct read_stream *stream;
     bool chunked;
     bool ends; /* nothing follows `out` */
+
+    uint64_t send_ends_ms; /* then the socket must have taken what is written; UINT64_MAX: nothing is */
 
     struct subscriber subscriber; /* of a long poll */
     uint64_t deadline_ms;         /* of a long poll; UINT64_MAX: none */
@@ -53,6 +58,11 @@ void http_answer_head_only(struct http *h, const char *content_type);
 void http_send_piece(struct http *h, const char *content_type);
 /* The stream failed in the middle: `line` is sent (may be empty), then the connection is cut. */
 void http_break_off(struct http *h, struct slice line);
+
+/* http.c: the connection's input, while an exchange is under way */
+void http_stop_reading(struct http *h);
+void http_go_on_reading(struct http *h);
+void http_begin_sending(struct http *h); /* `out` */
 
 /* http_changes.c */
 void http_get_changes(struct http *h);

@@ -14,7 +14,9 @@ static void begin_out(struct http *h)
 
 static void want_write(struct http *h)
 {
+    if (h->state == HTTP_WORKING) http_go_on_reading(h); /* else nothing could be written */
     h->state = HTTP_ANSWERING;
+    http_begin_sending(h);
     (void)lws_callback_on_writable(h->wsi);
 }
 

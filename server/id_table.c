@@ -56,7 +56,7 @@ void id_table_remove(struct id_table *t, uint64_t id)
     struct id_slot *s = slot_of(t, id);
     if (s == NULL) return;
     s->item = NULL;
-    s->generation++;
+    if (++s->generation == 0) s->generation = 1; /* slot 0 of generation 0 would have the id 0 */
     s->next_free = t->first_free;
     t->first_free = (uint32_t)id;
     t->count--;

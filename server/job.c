@@ -6,12 +6,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void job_queue_init(struct job_queue *q)
 {
     *q = (struct job_queue){0};
     (void)pthread_mutex_init(&q->lock, NULL); /* never fails with default attributes on Linux */
-    (void)pthread_cond_init(&q->changed, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&q->changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     q->end = &q->first;
 }
 
@@ -32,16 +37,42 @@ void job_queue_put(struct job_queue *q, struct job *j)
     pthread_mutex_unlock(&q->lock);
 }
 
+/* Under the lock. */
+static struct job *unhook(struct job_queue *q, bool all)
+{
+    struct job *j = q->first;
+    if (j == NULL) return NULL;
+    q->first = all ? NULL : j->next;
+    if (q->first == NULL) q->end = &q->first;
+    if (!all) j->next = NULL;
+    return j;
+}
+
 struct job *job_queue_take(struct job_queue *q, bool all)
 {
     pthread_mutex_lock(&q->lock);
     while (q->first == NULL && !q->closed) pthread_cond_wait(&q->changed, &q->lock);
-    struct job *j = q->first;
-    if (j != NULL) {
-        q->first = all ? NULL : j->next;
-        if (q->first == NULL) q->end = &q->first;
-        if (!all) j->next = NULL;
+    struct job *j = unhook(q, all);
+    pthread_mutex_unlock(&q->lock);
+    return j;
+}
+
+struct job *job_queue_take_within(struct job_queue *q, uint32_t timeout_ms, bool *ret_timed_out)
+{
+    struct timespec until;
+    int waited = 0;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
     }
+    pthread_mutex_lock(&q->lock);
+    while (q->first == NULL && !q->closed && waited == 0)
+        waited = pthread_cond_timedwait(&q->changed, &q->lock, &until);
+    struct job *j = unhook(q, true);
+    *ret_timed_out = j == NULL && !q->closed;
     pthread_mutex_unlock(&q->lock);
     return j;
 }

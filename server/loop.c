@@ -26,6 +26,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return http_confirm_upgrade(l, wsi, in);
     case LWS_CALLBACK_ESTABLISHED: return ws_open(l, wsi, &c->ws);
     case LWS_CALLBACK_RECEIVE: return ws_receive(c->ws, in, len);
+    case LWS_CALLBACK_RECEIVE_PONG: ws_pong(c->ws); break;
     case LWS_CALLBACK_SERVER_WRITEABLE: return ws_writeable(c->ws);
     case LWS_CALLBACK_CLOSED:
         ws_closed(c->ws);
@@ -60,17 +61,23 @@ static const struct lws_protocols protocols[] = {
 
 enum { HEADER_BYTES_MAX = 16 << 10, HEADER_TABLES_MAX = 4096, KEEPALIVE_S = 65 };
 
+/* libwebsockets counts in seconds, in 16 bits, and insists on some time between ping and giving up. */
+static lws_retry_bo_t keep_valid_of(const struct config_server *config)
+{
+    uint32_t ping_s = config->ping_interval_ms / 1000 + (config->ping_interval_ms % 1000 != 0);
+    uint32_t pong_s = config->pong_timeout_ms / 1000 + (config->pong_timeout_ms % 1000 != 0);
+    if (ping_s > UINT16_MAX / 2) ping_s = UINT16_MAX / 2;
+    if (pong_s > UINT16_MAX / 2) pong_s = UINT16_MAX / 2;
+    return (lws_retry_bo_t){.secs_since_valid_ping = (uint16_t)ping_s,
+                            .secs_since_valid_hangup = (uint16_t)(ping_s + pong_s)};
+}
+
 static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
 {
     const struct server *s = l->server;
     const struct config *config = s->config;
     void *foreign[1] = {&l->uv};
-    const lws_retry_bo_t keep_valid = {
-        .secs_since_valid_ping = (uint16_t)((config->server.ping_interval_ms + 999) / 1000),
-        .secs_since_valid_hangup =
-            (uint16_t)((config->server.ping_interval_ms + config->server.pong_timeout_ms + 999) / 1000),
-    };
-    l->keep_valid = keep_valid;
+    l->keep_valid = keep_valid_of(&config->server);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER, /* listen.h has the sockets */
         .protocols = protocols,
@@ -84,6 +91,7 @@ static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
         .max_http_header_pool2 = HEADER_TABLES_MAX,
         .keepalive_timeout = KEEPALIVE_S,
         .timeout_secs = (config->limits.http_timeout_ms + 999) / 1000,
+        .timeout_secs_ah_idle = (config->limits.http_timeout_ms + 999) / 1000,
         .server_string = "sync-coordinator",
     };
     if (config->server.ping_interval_ms > 0) info.retry_and_idle_policy = &l->keep_valid;
@@ -141,10 +149,16 @@ static void on_timer(uv_timer_t *timer)
     while ((w = id_table_next(&l->sessions, &cursor)) != NULL) loop_wake_at(l, ws_tick(w, now_ms));
     cursor = 0;
     while ((h = id_table_next(&l->exchanges, &cursor)) != NULL) loop_wake_at(l, http_tick(h, now_ms));
+    receiving_tick(l);
 }
+
+/* Deadlines are met this much late at most, so that many that lie close together cost one walk over the
+ * connections, not one each. */
+enum { TICK_MS = 20 };
 
 void loop_wake_at(struct loop *l, uint64_t deadline_ms)
 {
+    if (deadline_ms <= UINT64_MAX - TICK_MS) deadline_ms += TICK_MS - deadline_ms % TICK_MS;
     if (deadline_ms >= l->timer_ms) return;
     uint64_t now_ms = loop_now_ms(l);
     l->timer_ms = deadline_ms;

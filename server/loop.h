@@ -18,6 +18,7 @@
 #include "server/id_table.h"
 #include "server/job.h"
 #include "server/listen.h"
+#include "server/receiving.h"
 
 #include <libwebsockets.h>
 #include <pthread.h>
@@ -55,6 +56,7 @@ struct loop {
     struct hub hub;
     struct id_table sessions;  /* struct ws */
     struct id_table exchanges; /* struct http */
+    struct receiver_list receivers;
     struct json_reader *json;
     uint8_t *scratch; /* LWS_PRE + LOOP_SEND_BYTES, for messages put together while they are sent */
     bool draining;

@@ -73,6 +73,13 @@ uint64_t server_open_count(const struct server *s)
     return count;
 }
 
+bool server_store_is_closed(const struct server *s)
+{
+    for (uint32_t i = 0; i < store_shard_count(s->store); i++)
+        if (shard_is_closed(store_shard(s->store, i))) return true;
+    return false;
+}
+
 /* ---- start */
 
 /* Room for as many files as connections may be open. libwebsockets sizes its tables by this limit, so it is
@@ -112,8 +119,17 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
         .block_cache_bytes = s->config->storage.block_cache_bytes,
     };
     enum sync_err rc = store_open(&cfg, &s->store, ec);
-    if (rc != SYNC_OK) err_wrap(ec, "open the store in %s", cfg.dir);
-    return rc;
+    if (rc != SYNC_OK) {
+        err_wrap(ec, "open the store in %s", cfg.dir);
+        return rc;
+    }
+    for (uint32_t i = 0; i < store_shard_count(s->store); i++) {
+        uint64_t bytes = shard_torn_bytes(store_shard(s->store, i));
+        if (bytes > 0)
+            log_warn(&s->logger, LOG_STORAGE, "store.torn_log", LOG_U64("shard", i), LOG_U64("bytes", bytes),
+                     LOG_STR("next", "cut off and kept in the file TORN; see docs/storage-format.md"));
+    }
+    return SYNC_OK;
 }
 
 static enum sync_err start_store_threads(struct server *s, struct err_ctx *ec)
@@ -147,8 +163,10 @@ static enum sync_err open_loops(struct server *s, struct err_ctx *ec)
 
 static void set_session_config(struct server *s)
 {
+    uint32_t batch_size = s->config->sync.batch_size, nudge_facts = s->config->sync.nudge_facts;
     s->session_config = (struct session_config){
-        .nudge_facts = s->config->sync.nudge_facts,
+        /* A client with smaller messages fills them earlier. */
+        .nudge_facts = batch_size < nudge_facts ? batch_size : nudge_facts,
         .page_proof_timeout_ms = s->config->sync.page_proof_timeout_ms,
         .renudge_interval_ms = s->config->sync.renudge_interval_ms,
         .handshake_timeout_ms = s->config->limits.handshake_timeout_ms,

@@ -20,6 +20,7 @@
 #include "server/auth.h"
 #include "server/job.h"
 #include "server/listen.h"
+#include "server/receiving.h"
 #include "server/retention.h"
 #include "storage/store.h"
 
@@ -47,6 +48,7 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct receiving receiving;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
     _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */
     pthread_mutex_t lock;         /* guards nothing but the wait for `idle` */
@@ -80,5 +82,8 @@ struct store_thread *server_store_thread(struct server *s, struct slice database
 /* Databases that have been written to, and those in use by the store threads. */
 uint64_t server_database_count(const struct server *s);
 uint64_t server_open_count(const struct server *s);
+
+/* Has a failed write closed a part of the store that could not be opened again yet? */
+bool server_store_is_closed(const struct server *s);
 
 #endif

@@ -1,5 +1,6 @@
 #include "server/store_thread.h"
 
+#include "server/apply.h"
 #include "server/loop.h"
 #include "server/server.h"
 #include "server/system.h"
@@ -35,16 +36,37 @@ static void commit_group(struct store_thread *t, struct job **chain)
             jobs->ec = r->ec;
             counter_add(&m->store_errors, 1);
         }
-        loop_post(jobs->home, jobs);
+        apply_committed((struct apply_job *)jobs);
         jobs = next;
     }
+}
+
+enum { RECOVER_INTERVAL_MS = 1000 };
+
+/* The next jobs. A shard that a failed write has closed is opened again as soon as that works, also when
+ * nobody writes: its readers wait for it too. */
+static struct job *take(struct store_thread *t)
+{
+    const struct logger *log = &t->server->logger;
+    struct err_ctx ec;
+    while (shard_is_closed(t->shard)) {
+        bool timed_out;
+        struct job *chain = job_queue_take_within(&t->queue, RECOVER_INTERVAL_MS, &timed_out);
+        if (!timed_out) return chain;
+        if (shard_recover(t->shard, &ec) == SYNC_OK)
+            log_info(log, LOG_STORAGE, "store.recovered");
+        else
+            log_error(log, LOG_STORAGE, "store.closed", LOG_FAILURE(&ec),
+                      LOG_STR("next", "tried again in a second"));
+    }
+    return job_queue_take(&t->queue, true);
 }
 
 static void *run(void *arg)
 {
     struct store_thread *t = arg;
     struct job *chain;
-    while ((chain = job_queue_take(&t->queue, true)) != NULL) {
+    while ((chain = take(t)) != NULL) {
         while (chain != NULL) {
             if (chain->run == NULL) {
                 commit_group(t, &chain);

@@ -18,7 +18,8 @@ struct server;
 
 enum { GROUP_FACTS_MAX = 50000 }; /* a group ends with the batch that reaches it */
 
-/* A batch to apply (run is NULL: the thread forms groups), or any other work on the shard. */
+/* A batch to apply (run is NULL, and it is a struct apply_job: the thread forms groups), or any other work on
+ * the shard. */
 struct store_job {
     struct job job;
     struct apply_request *request; /* of a batch */

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { HANGUP_SLACK_MS = 100 };
+
 static void deliver(struct subscriber *s, struct frame *f);
+static void stop_receiving(struct receiver *r, bool stop);
 
 static struct ws *ws_of(struct subscriber *s)
 {
@@ -29,7 +32,9 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     w->late_end = &w->late;
     w->texts_end = &w->texts;
     w->pushes = push_queue_make(limits->session_queue_frames, limits->session_queue_bytes);
+    w->valid_ms = loop_now_ms(l);
     w->subscriber.deliver = deliver;
+    w->receiver.stop = stop_receiving;
     session_init(&w->session, &l->server->session_config, id, loop_now_ms(l));
     if (w->id == 0) {
         session_deinit(&w->session);
@@ -45,15 +50,30 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     return 0;
 }
 
+void ws_pong(struct ws *w)
+{
+    if (w != NULL) w->valid_ms = loop_now_ms(w->loop);
+}
+
+/* libwebsockets closes who does not answer its pings, and does not say so. Nobody else has been silent for as
+ * long as that. */
+static bool has_no_pong(const struct ws *w)
+{
+    uint64_t hangup_ms = w->loop->keep_valid.secs_since_valid_hangup * (uint64_t)1000;
+    return !w->close_sent && loop_now_ms(w->loop) - w->valid_ms + HANGUP_SLACK_MS >= hangup_ms;
+}
+
 void ws_closed(struct ws *w)
 {
     if (w == NULL) return;
     struct sync_metrics *m = &w->loop->server->metrics;
+    if (has_no_pong(w)) counter_add(&m->limit_hits[LIMIT_PONG_TIMEOUT], 1);
     log_debug(&w->logger, LOG_WS, "ws.closed", LOG_SLICE("db", session_database(&w->session)));
     gauge_add(&m->ws_connections_active, -1);
     if (w->lag_counted) gauge_add(&m->sessions_lagging, -1);
     id_table_remove(&w->loop->sessions, w->id);
     hub_unsubscribe(&w->loop->hub, &w->subscriber);
+    receiver_ended(w->loop, &w->receiver);
     while (w->late != NULL) {
         struct ws_late *late = w->late;
         w->late = late->next;
@@ -112,6 +132,7 @@ static void read_message(struct ws *w)
         rc = message_read(w->loop->json, text, len, m, &ec);
     }
     buf_deinit(&w->receiving);
+    receiver_ended(w->loop, &w->receiver);
     if (rc != SYNC_OK) {
         free(m);
         m = NULL;
@@ -127,12 +148,39 @@ int ws_receive(struct ws *w, const char *bytes, size_t len)
     if (lws_is_first_fragment(w->wsi)) w->receiving_binary = lws_frame_is_binary(w->wsi) != 0;
     if (w->receiving.len > text_max || len > text_max - w->receiving.len) {
         buf_deinit(&w->receiving);
+        receiver_ended(w->loop, &w->receiver);
         too_long(w);
         return 0;
     }
     buf_put(&w->receiving, bytes, len);
-    if (lws_is_final_fragment(w->wsi) && lws_remaining_packet_payload(w->wsi) == 0) read_message(w);
+    if (lws_is_final_fragment(w->wsi) && lws_remaining_packet_payload(w->wsi) == 0)
+        read_message(w);
+    else
+        receiver_grew(w->loop, &w->receiver, w->receiving.len);
     return 0;
+}
+
+static void stop_receiving(struct receiver *r, bool stop)
+{
+    struct ws *w = (struct ws *)((char *)r - offsetof(struct ws, receiver));
+    /* That its answer to a ping is not read is our doing, not a sign that it has gone. */
+    if (stop) {
+        lws_validity_confirmed(w->wsi);
+        ws_pong(w);
+    }
+    ws_settle(w);
+}
+
+/* It holds memory that others wait for. */
+static void cut_off(struct ws *w)
+{
+    log_warn(&w->logger, LOG_WS, "ws.receiving_stuck", LOG_U64("bytes", w->receiver.bytes),
+             LOG_STR("next", "cut off, others wait for the memory"));
+    buf_deinit(&w->receiving);
+    receiver_ended(w->loop, &w->receiver);
+    w->closing = true;
+    w->close_code = CLOSE_TRY_AGAIN;
+    ws_want_write(w);
 }
 
 /* ---- pushes */
@@ -147,7 +195,10 @@ static void deliver(struct subscriber *s, struct frame *f)
         return;
     }
     counter_add(&w->loop->server->metrics.changes_broadcast, f->fact_count);
-    if (loop_now_ms(w->loop) >= w->push_after_ms) ws_want_write(w);
+    if (loop_now_ms(w->loop) >= w->push_after_ms)
+        ws_want_write(w);
+    else /* nothing else may happen to this connection until then */
+        loop_wake_at(w->loop, w->push_after_ms);
 }
 
 /* ---- time */
@@ -155,13 +206,20 @@ static void deliver(struct subscriber *s, struct frame *f)
 uint64_t ws_tick(struct ws *w, uint64_t now_ms)
 {
     struct session_update u;
-    session_tick(&w->session, system_random_u64(), now_ms, &u);
-    ws_carry_out(w, &u);
+    if (receiver_is_stuck(w->loop, &w->receiver, now_ms)) cut_off(w);
+    if (session_deadline_ms(&w->session) <= now_ms) {
+        bool was_new = w->session.state == SESSION_NEW;
+        session_tick(&w->session, system_random_u64(), now_ms, &u);
+        if (was_new && w->session.state == SESSION_CLOSED)
+            counter_add(&w->loop->server->metrics.limit_hits[LIMIT_HANDSHAKE_TIMEOUT], 1);
+        ws_carry_out(w, &u);
+    }
     if (w->pushes.count > 0 && now_ms >= w->push_after_ms) ws_want_write(w);
     uint64_t deadline_ms = session_deadline_ms(&w->session);
     if (w->pushes.count > 0 && now_ms < w->push_after_ms && w->push_after_ms < deadline_ms)
         deadline_ms = w->push_after_ms;
-    return deadline_ms;
+    uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);
+    return check_ms < deadline_ms ? check_ms : deadline_ms;
 }
 
 void ws_drain(struct ws *w)

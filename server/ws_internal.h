@@ -23,6 +23,10 @@ struct ws_late {
     struct err_ctx ec;
 };
 
+/* Answers that wait for a client that sends and does not read. Past this its input is held back; what is in
+ * flight by then may still add its answers. */
+enum { WS_TEXTS_BYTES_MAX = 256 << 10 };
+
 struct ws {
     struct loop *loop;
     struct lws *wsi;
@@ -33,11 +37,14 @@ struct ws {
 
     struct buf receiving; /* the message that is coming in */
     bool receiving_binary;
+    struct receiver receiver;
     struct ws_late *late, **late_end;
-    bool held;    /* the library was told to read no more */
-    bool working; /* through `late`, guards against doing it from within */
+    uint64_t valid_ms; /* when the client was last known to be there */
+    bool held;         /* the library was told to read no more */
+    bool working;      /* through `late`, guards against doing it from within */
 
     struct ws_text *texts, **texts_end;
+    size_t texts_bytes; /* what they hold in memory; past WS_TEXTS_BYTES_MAX nothing is read */
     struct read_stream *stream;
     bool stream_ready; /* its piece can be sent */
     bool in_delta;     /* the `changes` message has begun and not ended */
@@ -58,6 +65,8 @@ void ws_take_message(struct ws *w, struct message *m, const struct err_ctx *ec);
 void ws_read_finished(struct ws *w, const struct session_read_result *result);
 void ws_overflowed(struct ws *w);
 void ws_settle(struct ws *w); /* after anything changed: deadlines, draining */
+
+bool ws_holds_input(const struct ws *w); /* what has come waits in `late` */
 
 /* ws_send.c */
 bool ws_queue_text(struct ws *w, struct slice text); /* false: no memory; the connection closes */

@@ -22,6 +22,7 @@ bool ws_queue_text(struct ws *w, struct slice text)
     memcpy(t->bytes + LWS_PRE, text.bytes, text.len);
     *w->texts_end = t;
     w->texts_end = &t->next;
+    w->texts_bytes += sizeof *t + LWS_PRE + text.len;
     ws_want_write(w);
     return true;
 }
@@ -51,6 +52,9 @@ static int send_text(struct ws *w)
     struct ws_text *t = w->texts;
     w->texts = t->next;
     if (w->texts == NULL) w->texts_end = &w->texts;
+    bool held = ws_holds_input(w);
+    w->texts_bytes -= sizeof *t + LWS_PRE + t->len;
+    if (held && !ws_holds_input(w)) ws_settle(w);
     int failed = send_part(w, t->bytes + LWS_PRE, t->len, true, true);
     free(t);
     return failed;
@@ -78,6 +82,7 @@ static int send_piece(struct ws *w)
     struct session_read_result result = {.rc = SYNC_OK};
     if (is_delta) {
         result.has_more = piece->delta.has_more;
+        if (result.has_more) counter_add(&m->limit_hits[LIMIT_DELTA_BYTES], 1);
         result.watermark = piece->delta.watermark;
     }
     ws_read_finished(w, &result);
@@ -201,6 +206,6 @@ int ws_writeable(struct ws *w)
     bool more = w->pushing != NULL || w->texts != NULL || w->closing || w->stream_ready || w->lag_counted ||
                 may_push(w);
     if (more && !waits_for_piece) ws_want_write(w);
-    if (w->pushes.count > 0) loop_wake_at(w->loop, w->push_after_ms);
+    if (w->pushes.count > 0 && !may_push(w)) loop_wake_at(w->loop, w->push_after_ms);
     return 0;
 }

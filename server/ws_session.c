@@ -95,6 +95,7 @@ static void applied(struct ws *w, const struct message *m, enum sync_err rc, con
                     const struct merge_result *result)
 {
     struct session_update u;
+    if (rc != SYNC_OK && err_http_status(rc) >= 500) session_retry_later(&w->session, loop_now_ms(w->loop));
     session_applied(&w->session, m->request_id, m->batch.fact_count, rc, ec, result, &u);
     ws_carry_out(w, &u);
 }
@@ -127,6 +128,7 @@ void ws_read_finished(struct ws *w, const struct session_read_result *result)
     read_stream_release(w->stream);
     w->stream = NULL;
     w->stream_ready = w->in_delta = false;
+    if (result->rc != SYNC_OK) session_retry_later(&w->session, loop_now_ms(w->loop));
     session_read_done(&w->session, result, loop_now_ms(w->loop), &u);
     ws_carry_out(w, &u);
 }
@@ -199,7 +201,9 @@ static void no_stream(struct ws *w)
 static void carry_out(struct ws *w, struct session_action *a)
 {
     switch (a->type) {
-    case SESSION_SEND: (void)ws_queue_text(w, buf_slice(&a->text)); break;
+    case SESSION_SEND: /* a text that found no room for all of it is none */
+        (void)ws_queue_text(w, a->text.failed == SYNC_OK ? buf_slice(&a->text) : slice_of(NULL, 0));
+        break;
     case SESSION_OPEN: start_open(w, a->message); break;
     case SESSION_APPLY: start_apply(w, &a->message); break;
     case SESSION_DELTA:
@@ -216,7 +220,11 @@ static void carry_out(struct ws *w, struct session_action *a)
         a->message = NULL;
         if (w->stream == NULL) no_stream(w);
         break;
-    case SESSION_HOLD: hold_input(w, true); break;
+    case SESSION_HOLD:
+        if (w->session.state == SESSION_LIVE)
+            counter_add(&w->loop->server->metrics.limit_hits[LIMIT_REQUESTS_IN_FLIGHT], 1);
+        hold_input(w, true);
+        break;
     case SESSION_RELEASE: break; /* ws_settle() works through what came meanwhile */
     case SESSION_CLOSE:
         w->closing = true;
@@ -249,11 +257,16 @@ static void process(struct ws *w, struct message *m, const struct err_ctx *ec)
     ws_carry_out(w, &u);
 }
 
+bool ws_holds_input(const struct ws *w)
+{
+    return w->session.holds_input || w->texts_bytes > WS_TEXTS_BYTES_MAX;
+}
+
 /* Input that is held back may still bring what the library had already read: it waits here, bounded by one
  * read of the socket. */
 void ws_take_message(struct ws *w, struct message *m, const struct err_ctx *ec)
 {
-    if (!w->session.holds_input && w->late == NULL) {
+    if (!ws_holds_input(w) && w->late == NULL) {
         process(w, m, ec);
         return;
     }
@@ -276,7 +289,7 @@ static void work_through_late(struct ws *w)
 {
     if (w->working) return;
     w->working = true;
-    while (w->late != NULL && !w->session.holds_input && !w->closing) {
+    while (w->late != NULL && !ws_holds_input(w) && !w->closing) {
         struct ws_late *late = w->late;
         w->late = late->next;
         if (w->late == NULL) w->late_end = &w->late;
@@ -284,18 +297,19 @@ static void work_through_late(struct ws *w)
         free(late);
     }
     w->working = false;
-    hold_input(w, w->session.holds_input || w->draining);
+    hold_input(w, ws_holds_input(w) || w->draining || w->receiver.waiting);
 }
 
 void ws_overflowed(struct ws *w)
 {
     struct sync_metrics *m = &w->loop->server->metrics;
+    bool in_frames = w->pushes.count == w->pushes.frames_max;
     size_t dropped = push_queue_drop(&w->pushes);
     session_lagged(&w->session);
     if (!w->lag_counted) gauge_add(&m->sessions_lagging, 1);
     w->lag_counted = true;
     counter_add(&m->session_overflows, 1);
-    counter_add(&m->limit_hits[LIMIT_SESSION_QUEUE_BYTES], 1);
+    counter_add(&m->limit_hits[in_frames ? LIMIT_SESSION_QUEUE_FRAMES : LIMIT_SESSION_QUEUE_BYTES], 1);
     log_warn(&w->logger, LOG_WS, "session.lagging", LOG_SLICE("db", session_database(&w->session)),
              LOG_U64("dropped_bytes", dropped), LOG_STR("next", "nudged when its socket has drained"));
     ws_want_write(w); /* called back when there is room: then it has drained */

@@ -13,37 +13,33 @@ struct delta_reader {
     size_t database_len;
     struct site_id asker;
     size_t page_bytes_max;
-    bool has_floor;
-    struct stamp floor;    /* the client has everything up to here */
+    bool has_since;
     struct stamp end;      /* the delta goes up to here */
-    struct stamp position; /* everything up to here is in the reply or left out of it */
-    bool has_position;
+    struct stamp position; /* the client has everything up to here, or the reply has, or it is left out */
+    bool has_position;     /* false: before the first stamp */
     size_t page_bytes;
     struct delta_writer writer;
     struct delta_status status;
 };
 
-static bool is_pruned(const struct delta_reader *r, const struct database_info *info)
+/* Is something gone that the client does not have and the reply does not hold? A client without a watermark
+ * misses nothing: it has no rows that a tombstone would have taken. */
+static bool misses_pruned(const struct delta_reader *r, const struct database_info *info)
 {
-    return r->has_floor && stamp_cmp(&info->pruned, &r->floor) > 0;
+    static const struct stamp none = {0};
+    return r->has_since && stamp_cmp(&info->pruned, r->has_position ? &r->position : &none) > 0;
 }
 
 static void begin(struct delta_reader *r, const struct delta_request *request,
                   const struct database_info *info)
 {
+    static const struct stamp none = {0};
     r->status.server_site = info->server_site;
     r->end = info->last;
-    if (request->has_since) r->has_floor = stamp_floor(&request->since, &info->server_site, &r->floor);
-    r->has_position = r->has_floor;
-    r->position = r->floor;
-    r->status.pruned = is_pruned(r, info);
-    /* A watermark below every stamp counts like none for the log, but what was pruned is missing all the
-     * same. */
-    if (request->has_since && !r->has_floor) r->status.pruned = info->pruned.wall_ms != 0;
-    static const struct stamp none = {0};
-    bool anything =
-        stamp_cmp(&info->last, &none) > 0 && (!r->has_floor || stamp_cmp(&info->last, &r->floor) > 0);
-    r->status.done = !anything;
+    r->has_since = request->has_since;
+    if (request->has_since) r->has_position = stamp_floor(&request->since, &info->server_site, &r->position);
+    r->status.pruned = misses_pruned(r, info);
+    r->status.done = stamp_cmp(&info->last, r->has_position ? &r->position : &none) <= 0;
 }
 
 enum sync_err delta_reader_open(struct shard *sh, const struct delta_request *request,
@@ -126,7 +122,7 @@ enum sync_err delta_reader_step(struct delta_reader *r, struct buf *out, size_t 
     struct log_cursor *c = NULL;
     if (r->status.done) return SYNC_OK;
     enum sync_err rc = view_open(r->shard, slice_of(r->database, r->database_len), &v, ec);
-    if (rc == SYNC_OK && !r->status.pruned && is_pruned(r, view_database(v)))
+    if (rc == SYNC_OK && !r->status.pruned && misses_pruned(r, view_database(v)))
         rc = err_set(ec, SYNC_EPRUNED, "SNAPSHOT_REQUIRED: pruned while it was read");
     if (rc == SYNC_OK) rc = log_cursor_open(v, r->has_position ? &r->position : NULL, &c, ec);
     if (rc == SYNC_OK) rc = read_entries(r, c, out, piece_bytes, ec);

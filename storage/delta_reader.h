@@ -46,7 +46,8 @@ enum sync_err delta_reader_open(struct shard *sh, const struct delta_request *re
 
 /* Appends the next piece, ChangeSets with commas between them, of about piece_bytes (a single fact may be
  * longer). Ends early after many facts that are left out, so that no step takes long; `done` tells the end.
- * Errors: SYNC_ESTORE, SYNC_EFORMAT, SYNC_ENOMEM, and SYNC_EPRUNED when the sweep overtook the reading. */
+ * Errors: SYNC_ESTORE, SYNC_EFORMAT, SYNC_ENOMEM, and SYNC_EPRUNED when the sweep
+ * took something, while it was read, that the reply may now lack. */
 enum sync_err delta_reader_step(struct delta_reader *r, struct buf *out, size_t piece_bytes,
                                 struct err_ctx *ec);
 

@@ -1,5 +1,7 @@
 #include "storage/instance_internal.h"
 
+#include "storage/log_check.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,10 @@ enum sync_err instance_error(struct err_ctx *ec, const char *doing, char *text)
 static enum sync_err open_db(struct instance *in, leveldb_t **ret, struct err_ctx *ec)
 {
     char *text = NULL;
+    uint64_t torn_bytes;
+    enum sync_err checked = log_check(in->dir, &torn_bytes, ec);
+    if (checked != SYNC_OK) return checked;
+    atomic_fetch_add_explicit(&in->torn_bytes, torn_bytes, memory_order_relaxed);
     leveldb_t *db = leveldb_open(in->options, in->dir, &text);
     if (text != NULL) {
         enum sync_err rc = instance_error(ec, "open", text);
@@ -79,6 +85,11 @@ enum sync_err instance_reopen(struct instance *in, struct err_ctx *ec)
     in->db = db;
     (void)pthread_mutex_unlock(&in->lock);
     return SYNC_OK;
+}
+
+uint64_t instance_torn_bytes(const struct instance *in)
+{
+    return atomic_load_explicit(&in->torn_bytes, memory_order_relaxed);
 }
 
 void instance_value_deinit(struct instance_value *v)

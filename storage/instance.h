@@ -23,14 +23,18 @@
 
 struct instance;
 
-/* `options` outlives the instance. Errors: SYNC_ESTORE, SYNC_ENOMEM. */
+/* Looks through the logs first (log_check.h). `options` outlives the instance. Errors: SYNC_ESTORE,
+ * SYNC_ENOMEM, SYNC_EFORMAT for damaged logs, SYNC_EIO. */
 enum sync_err instance_open(const char *dir, const leveldb_options_t *options, bool sync,
                             struct instance **ret, struct err_ctx *ec);
 void instance_close(struct instance *in); /* takes NULL; no reader is open */
 
+/* How many bytes were cut off the torn ends of logs since instance_open() began. Any thread. */
+uint64_t instance_torn_bytes(const struct instance *in);
+
 /* ---- the owner ---- */
 
-/* Errors: SYNC_ESTORE; nothing may then be read or written until a repeated call succeeds. */
+/* Errors: as instance_open(); nothing may then be read or written until a repeated call succeeds. */
 enum sync_err instance_reopen(struct instance *in, struct err_ctx *ec);
 
 /* A value as LevelDB allocated it. */

@@ -80,6 +80,11 @@ uint64_t shard_open_count(const struct shard *sh)
     return atomic_load_explicit(&sh->open_count, memory_order_relaxed);
 }
 
+uint64_t shard_torn_bytes(const struct shard *sh)
+{
+    return instance_torn_bytes(sh->instance);
+}
+
 /* ---- groups ---- */
 
 /* What is in memory may be ahead of LevelDB, or behind it: a write that failed may be there after all. */

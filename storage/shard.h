@@ -60,4 +60,9 @@ bool shard_is_closed(const struct shard *sh);
 uint64_t shard_database_count(const struct shard *sh);
 uint64_t shard_open_count(const struct shard *sh);
 
+/* Any thread: bytes that a crash, or a write that failed, left at the end of a log without being a whole
+ * record, and that were cut off at opening (log_check.h). Nothing of them was acknowledged, unless durability
+ * was left to the operating system and the machine lost its power. */
+uint64_t shard_torn_bytes(const struct shard *sh);
+
 #endif

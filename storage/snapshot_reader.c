@@ -146,26 +146,39 @@ static int compare_slices(const void *x, const void *y)
     return slice_cmp(*(const struct slice *)x, *(const struct slice *)y);
 }
 
-/* "a.b" + "c" and "a" + "b.c" are one name in a checkpoint. Is there another table that this name could mean?
+/* Is there a table of this schema and name, or was there one? Rows that went leave tombstones, and when these
+ * were pruned the checkpoint is too old to be honoured. */
+static enum sync_err table_existed(struct snapshot_reader *r, struct slice schema, struct slice table,
+                                   bool *ret, struct err_ctx *ec)
+{
+    struct buf key = buf_make(UINT32_MAX);
+    bool has = false;
+    key_put_text(&key, schema);
+    key_put_text(&key, table);
+    enum sync_err rc = buf_check(&key, ec);
+    if (rc == SYNC_OK) rc = view_has_table(r->view, FACT_CELL, buf_slice(&key), &has, ec);
+    if (rc == SYNC_OK && !has) rc = view_has_table(r->view, FACT_DELETE, buf_slice(&key), &has, ec);
+    buf_deinit(&key);
+    *ret = has;
+    return rc;
+}
+
+/* "a.b" + "c" and "a" + "b.c" are one name in a checkpoint. Is there another table that this one could mean?
  */
 static enum sync_err has_namesake(struct snapshot_reader *r, const struct fact *f, struct slice joined,
                                   bool *ret, struct err_ctx *ec)
 {
     enum sync_err rc = SYNC_OK;
-    struct buf key = buf_make(UINT32_MAX);
     int dots = 0;
     *ret = false;
     for (size_t i = 0; i < joined.len && rc == SYNC_OK && !*ret; i++) {
         if (joined.bytes[i] != '.' || i == f->schema.len) continue;
-        uint64_t cells = 0;
-        buf_clear(&key);
-        key_put_text(&key, slice_of(joined.bytes, i));
-        key_put_text(&key, slice_of(joined.bytes + i + 1, joined.len - i - 1));
-        rc = buf_check(&key, ec);
-        if (rc == SYNC_OK) rc = view_estimate_cells(r->view, buf_slice(&key), 1, &cells, ec);
-        *ret = cells > 0 || ++dots > NAME_DOTS_MAX;
+        if (++dots > NAME_DOTS_MAX)
+            *ret = true;
+        else
+            rc = table_existed(r, slice_of(joined.bytes, i),
+                               slice_of(joined.bytes + i + 1, joined.len - i - 1), ret, ec);
     }
-    buf_deinit(&key);
     return rc;
 }
 

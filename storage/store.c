@@ -127,10 +127,28 @@ static void make_options(struct store *s, const struct store_config *cfg)
     leveldb_options_set_max_open_files(s->options,
                                        (int)(files < SHARD_OPEN_FILES_MAX ? files : SHARD_OPEN_FILES_MAX));
     leveldb_options_set_compression(s->options, leveldb_snappy_compression);
-    /* Without this LevelDB drops a damaged record of its log with a line in a file that nobody reads, and
-     * goes on: what was acknowledged would be gone. With it a store whose log is damaged does not open; a log
-     * that merely ends in half a record, as a crash leaves it, still does. */
+    /* Damage that LevelDB finds must stop it, not be dropped with a line in a file that nobody reads. Torn
+     * ends of logs are no damage, and are gone before it looks (log_check.h). */
     leveldb_options_set_paranoid_checks(s->options, 1);
+}
+
+/* Shards are all made before the first of them is opened. One that is missing beside one that was used has
+ * been lost, and to make it anew would be to begin its databases anew. */
+static enum sync_err check_shards(const struct store *s, struct err_ctx *ec)
+{
+    char name[SHARD_NAME_MAX], current[SHARD_NAME_MAX + sizeof "/CURRENT"];
+    struct stat st;
+    bool used = false;
+    uint32_t missing = UINT32_MAX;
+    for (uint32_t i = 0; i < s->format.shards; i++) {
+        shard_name(i, name);
+        (void)snprintf(current, sizeof current, "%s/CURRENT", name);
+        if (fstatat(s->dir_fd, current, &st, 0) == 0) used = true;
+        if (fstatat(s->dir_fd, name, &st, 0) != 0) missing = i;
+    }
+    if (!used || missing == UINT32_MAX) return SYNC_OK;
+    shard_name(missing, name);
+    return err_set(ec, SYNC_EFORMAT, "%s is missing: restore a copy", name);
 }
 
 static enum sync_err open_shards(struct store *s, const struct store_config *cfg, struct err_ctx *ec)
@@ -143,6 +161,8 @@ static enum sync_err open_shards(struct store *s, const struct store_config *cfg
     memcpy(sc.identity, s->format.identity, sizeof sc.identity);
     if (getrandom(&sc.hash_seed, sizeof sc.hash_seed, 0) != sizeof sc.hash_seed)
         return io_error(ec, "get random bytes");
+    enum sync_err checked = check_shards(s, ec);
+    if (checked != SYNC_OK) return checked;
     for (uint32_t i = 0; i < s->format.shards; i++) {
         shard_name(i, name);
         if (mkdirat(s->dir_fd, name, 0755) != 0 && errno != EEXIST) return io_error(ec, "make a shard");

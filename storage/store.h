@@ -38,8 +38,8 @@ struct store_config {
         .shards = 2, .sync = true, .write_buffer_bytes = 4u << 20, .block_cache_bytes = 8u << 20             \
     }
 
-/* Errors: SYNC_EFORMAT (unknown or damaged FORMAT), SYNC_ESTORE (LevelDB: also when another process has it
- * open), SYNC_EIO, SYNC_ENOMEM. */
+/* Errors: SYNC_EFORMAT (unknown or damaged FORMAT, a shard or acknowledged records damaged), SYNC_ESTORE
+ * (LevelDB: also when another process has it open), SYNC_EIO, SYNC_ENOMEM. */
 enum sync_err store_open(const struct store_config *cfg, struct store **ret, struct err_ctx *ec);
 void store_close(struct store *s); /* takes NULL; no view may be open and no call under way */
 

@@ -1,5 +1,6 @@
 #include "storage/view_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum sync_err view_error(const struct view *v, enum sync_err rc, struct err_ctx *ec)
@@ -70,9 +71,9 @@ const struct database_info *view_database(const struct view *v)
     return &v->info;
 }
 
-/* How many cells of the table there are, up to `max`, and the last key that was looked at. */
-static enum sync_err count_cells(struct view *v, const struct key *table, uint64_t max, uint64_t *ret,
-                                 struct key *ret_last, struct err_ctx *ec)
+/* How many cells or tombstones of the table there are, up to `max`, and the last key that was looked at. */
+static enum sync_err count_entries(struct view *v, const struct key *table, uint64_t max, uint64_t *ret,
+                                   struct key *ret_last, struct err_ctx *ec)
 {
     struct scan *scan = NULL;
     uint64_t count = 0;
@@ -83,7 +84,7 @@ static enum sync_err count_cells(struct view *v, const struct key *table, uint64
         rc = scan_next(scan, &found, &key, &value, ec);
         if (rc != SYNC_OK || !found) break;
         if (key.len > sizeof ret_last->bytes) {
-            rc = err_set(ec, SYNC_EFORMAT, "a cell's key of %zu bytes", key.len);
+            rc = err_set(ec, SYNC_EFORMAT, "a key of %zu bytes", key.len);
             break;
         }
         memcpy(ret_last->bytes, key.bytes, key.len);
@@ -101,7 +102,7 @@ enum sync_err view_estimate_cells(struct view *v, struct slice table_key, uint64
     struct key table, last, end;
     uint64_t count = 0, sample_bytes = 0, all_bytes = 0;
     enum sync_err rc = key_table(v->number, KEY_CELL, table_key, &table, ec);
-    if (rc == SYNC_OK) rc = count_cells(v, &table, exact_max, &count, &last, ec);
+    if (rc == SYNC_OK) rc = count_entries(v, &table, exact_max, &count, &last, ec);
     if (rc == SYNC_OK && count > 0 && count == exact_max) {
         /* As many bytes a cell as those that were counted. What is in memory only counts for nothing. */
         end = table;
@@ -113,6 +114,18 @@ enum sync_err view_estimate_cells(struct view *v, struct slice table_key, uint64
             count = (uint64_t)((double)count * ((double)all_bytes / (double)sample_bytes));
     }
     if (rc == SYNC_OK) *ret = count;
+    return view_error(v, rc, ec);
+}
+
+enum sync_err view_has_table(struct view *v, enum fact_type type, struct slice table_key, bool *ret,
+                             struct err_ctx *ec)
+{
+    struct key table, last;
+    uint64_t count = 0;
+    assert(type != FACT_MIGRATION);
+    enum sync_err rc = key_table(v->number, view_kind_of(type), table_key, &table, ec);
+    if (rc == SYNC_OK) rc = count_entries(v, &table, 1, &count, &last, ec);
+    if (rc == SYNC_OK) *ret = count > 0;
     return view_error(v, rc, ec);
 }
 

@@ -80,6 +80,10 @@ void fact_cursor_close(struct fact_cursor *c); /* takes NULL */
 enum sync_err view_estimate_cells(struct view *v, struct slice table_key, uint64_t exact_max, uint64_t *ret,
                                   struct err_ctx *ec);
 
+/* Has the table any cell, or any tombstone (type)? */
+enum sync_err view_has_table(struct view *v, enum fact_type type, struct slice table_key, bool *ret,
+                             struct err_ctx *ec);
+
 /* Retention: tombstones made before created_before_ms with stamps up to floor, looking at no more than
  * scan_max of them behind `after`. The candidates and *ret_after live in arena; *ret_after is empty when the
  * end was reached. */

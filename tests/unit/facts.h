@@ -1,7 +1,8 @@
 /* facts.h -- batches made by hand: what the codec makes of a message, without a message.
  *
  * Texts are borrowed and must outlive the batch; keys are made in its arena. batch_deinit() frees all of it.
- * Row identity is the pk's text here: tests of storage need identities, not the rules that make them. */
+ * Row identity is the pk's text here: tests of storage need identities, not the rules that make them. Table
+ * keys are as core makes them. */
 #ifndef TESTS_FACTS_H
 #define TESTS_FACTS_H
 
@@ -18,6 +19,12 @@ struct fact *facts_delete(struct batch *b, struct hlc hlc, const char *table, co
                           const char *prior_row); /* NULL: none */
 struct fact *facts_migration(struct batch *b, struct hlc hlc, const char *table, enum migration_type type,
                              const char *schema_version, const char *ddl);
+
+/* The same in another schema than "main". */
+struct fact *facts_cell_in(struct batch *b, struct hlc hlc, const char *schema, const char *table,
+                           const char *pk, const char *column, const char *value);
+struct fact *facts_delete_in(struct batch *b, struct hlc hlc, const char *schema, const char *table,
+                             const char *pk, const char *prior_row);
 
 /* Keys of "main".table, in the batch's arena. */
 struct slice facts_table_key(struct batch *b, const char *table);

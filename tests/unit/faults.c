@@ -12,6 +12,7 @@ static _Atomic long calls[FAULT_COUNT]; /* since armed */
 static _Atomic long first[FAULT_COUNT], last[FAULT_COUNT];
 static _Atomic bool fired;
 static _Atomic long live_blocks;
+static _Atomic bool skip_syncs;
 
 void faults_arm(enum fault kind, long nth, long times)
 {
@@ -28,6 +29,11 @@ bool faults_disarm(void)
         atomic_store(&last[i], 0);
     }
     return atomic_load(&fired);
+}
+
+void faults_skip_syncs(void)
+{
+    atomic_store(&skip_syncs, true);
 }
 
 long faults_live_blocks(void)
@@ -147,16 +153,21 @@ ssize_t write(int fd, const void *bytes, size_t len)
     return syscall(SYS_write, fd, bytes, len);
 }
 
+static int sync_with(long number, int fd)
+{
+    if (fails(FAULT_FILE_SYNC)) {
+        errno = EIO;
+        return -1;
+    }
+    return atomic_load(&skip_syncs) ? 0 : (int)syscall(number, fd);
+}
+
 int fdatasync(int fd)
 {
-    if (!fails(FAULT_FILE_SYNC)) return (int)syscall(SYS_fdatasync, fd);
-    errno = EIO;
-    return -1;
+    return sync_with(SYS_fdatasync, fd);
 }
 
 int fsync(int fd)
 {
-    if (!fails(FAULT_FILE_SYNC)) return (int)syscall(SYS_fsync, fd);
-    errno = EIO;
-    return -1;
+    return sync_with(SYS_fsync, fd);
 }

@@ -26,6 +26,10 @@ void faults_arm(enum fault kind, long nth, long times);
 /* Nothing fails any more. True when something did since faults_arm(). */
 bool faults_disarm(void);
 
+/* From now on nothing waits for the disk: a sync that does not fail does nothing. For tests that crash
+ * nothing but this process. */
+void faults_skip_syncs(void);
+
 /* What our code has allocated and not freed yet, in blocks. */
 long faults_live_blocks(void);
 

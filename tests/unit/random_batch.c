@@ -4,25 +4,37 @@
 #include "random.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { FACTS_MAX = 9, SETS_MAX = 3, BIG = 5000, LONG = 300 };
 
-/* A text in the batch's arena; padded to `len` when that is longer. */
-static const char *text_of(struct batch *b, size_t len, const char *fmt, unsigned long x, unsigned long y,
-                           unsigned long z)
+/* JSON in the batch's arena: a string with a number made of the HLC, or an array of it; at least `len` bytes,
+ * by zeros in front. */
+static const char *text_of(struct batch *b, size_t len, bool array, const struct hlc *h)
 {
-    char text[64];
-    int n = snprintf(text, sizeof text, fmt, x, y, z);
-    assert(n > 0 && (size_t)n < sizeof text);
-    if (len < (size_t)n) len = (size_t)n;
-    char *copy = arena_get(&b->arena, len + 1);
-    assert(copy != NULL);
-    memset(copy, 'x', len);
-    memcpy(copy, text, (size_t)n);
-    copy[len] = '\0';
-    return copy;
+    char digits[64];
+    int n = snprintf(digits, sizeof digits, "%" PRIu64 "%05u%03u%03" PRIu32, h->wall_ms, h->counter,
+                     h->site.bytes[0], h->op_seq);
+    assert(n > 0 && (size_t)n < sizeof digits);
+    if (len < (size_t)n + 3) len = (size_t)n + 3;
+    char *text = arena_get(&b->arena, len + 1);
+    assert(text != NULL);
+    memset(text, '1', len);
+    memcpy(text + len - 1 - (size_t)n, digits, (size_t)n);
+    text[0] = array ? '[' : '"';
+    text[len - 1] = array ? ']' : '"';
+    text[len] = '\0';
+    return text;
+}
+
+static const char *pk_of(struct batch *b, uint64_t number)
+{
+    char *text = arena_get(&b->arena, 32);
+    assert(text != NULL);
+    (void)snprintf(text, 32, "[%" PRIu64 "]", number);
+    return text;
 }
 
 static struct hlc random_hlc(uint64_t *seed, uint64_t epoch, const struct site_id *server_site)
@@ -50,9 +62,7 @@ static void add_cell(struct batch *b, uint64_t *seed, struct hlc h, const char *
     static const char *const columns[] = {"a", "b", "big", ""};
     const char *column = columns[random_below(seed, 4)];
     size_t len = strcmp(column, "big") == 0 ? BIG : 0;
-    const char *value =
-        text_of(b, len, "%lu.%lu.%lu", h.wall_ms, h.counter * 256u + h.site.bytes[0], h.op_seq);
-    struct fact *f = facts_cell(b, h, table, pk, column, value);
+    struct fact *f = facts_cell(b, h, table, pk, column, text_of(b, len, false, &h));
     f->cell.pk = spelling(b, pk, &h);
     f->cell.has_prior = random_below(seed, 2) == 0; /* a claim that counts for nothing */
     if (f->cell.has_prior) f->cell.prior_value = slice_str("claimed");
@@ -60,7 +70,7 @@ static void add_cell(struct batch *b, uint64_t *seed, struct hlc h, const char *
 
 static void add_delete(struct batch *b, struct hlc h, const char *table, const char *pk)
 {
-    const char *prior = text_of(b, h.op_seq == 3 ? BIG : 0, "[%lu,%lu,%lu]", h.wall_ms, h.counter, h.op_seq);
+    const char *prior = text_of(b, h.op_seq == 3 ? BIG : 0, true, &h);
     struct fact *f = facts_delete(b, h, table, pk, h.op_seq == 0 ? NULL : prior);
     f->del.pk = spelling(b, pk, &h);
 }
@@ -69,21 +79,24 @@ static void add_migration(struct batch *b, struct hlc h, const char *table)
 {
     static const char *const versions[] = {"1", "2", "2.5"};
     enum migration_type type = (enum migration_type)((h.wall_ms + h.op_seq) % MIGRATION_TYPE_COUNT);
-    const char *ddl = text_of(b, h.op_seq == 3 ? BIG : 0, "\"%lu.%lu.%lu\"", h.wall_ms, h.counter, h.op_seq);
+    const char *ddl = text_of(b, h.op_seq == 3 ? BIG : 0, false, &h);
     struct fact *f = facts_migration(b, h, table, type, versions[h.wall_ms % 3], ddl);
     f->migration.has_from_table = type == MIGRATION_RENAME_TABLE;
-    if (f->migration.has_from_table) f->migration.from_table = slice_str("old");
+    if (f->migration.has_from_table)
+        f->migration.from_table = slice_str(strcmp(table, "u") == 0 ? "t" : "old");
 }
 
 struct batch random_batch(uint64_t *seed, uint64_t epoch, const struct site_id *server_site)
 {
+    static char long_name[LONG + 1];
     struct batch b = facts_batch();
+    memset(long_name, 'n', LONG);
     size_t count = random_below(seed, FACTS_MAX + 1);
     for (size_t i = 0; i < count; i++) {
         static const char *const tables[] = {"t", "u", "n"};
         const char *table = tables[random_below(seed, 3)];
-        if (table[0] == 'n') table = text_of(&b, LONG, "%lu%lu%lu", 1, 2, 3);
-        const char *pk = text_of(&b, 0, "[%lu]", epoch / 8 + random_below(seed, 4), 0, 0);
+        if (table[0] == 'n') table = long_name;
+        const char *pk = pk_of(&b, epoch / 8 + random_below(seed, 4));
         struct hlc h = random_hlc(seed, epoch, server_site);
         uint64_t kind = random_below(seed, 10);
         if (kind < 8)

@@ -178,3 +178,20 @@ Test(store, ten_thousand_databases_cost_no_more_open_files_than_one)
     fixture_reopen(&x);
     cr_assert_eq(shard_database_count(store_shard(x.store, 0)), COUNT + 1);
 }
+
+Test(store, does_not_make_a_lost_shard_anew)
+{
+    char path[128];
+    struct err_ctx ec;
+    store_close(x.store);
+    x.store = NULL;
+    fixture_remove_dir(x.dir);
+    x.config.shards = 3;
+    fixture_reopen(&x);
+    store_close(x.store);
+    x.store = NULL;
+    snprintf(path, sizeof path, "%s/shard-01", x.dir);
+    fixture_remove_dir(path);
+    cr_assert_eq(try_open(&ec), SYNC_EFORMAT);
+    cr_assert_not_null(strstr(ec.text, "shard-01 is missing"), "%s", ec.text);
+}

@@ -27,6 +27,7 @@ static void setup(void)
     memset(large, '1', sizeof large - 1);
     memset(wide_value, '2', sizeof wide_value - 1);
     for (int i = 0; i < WIDE; i++) snprintf(wide_pks[i], sizeof wide_pks[i], "[%d]", i);
+    faults_skip_syncs();
     fixture_init(&x);
     x.config.write_buffer_bytes = 64 << 10; /* so that LevelDB writes tables on the way, too */
     fixture_reopen(&x);

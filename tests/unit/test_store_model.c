@@ -67,7 +67,10 @@ static void print_stored(struct buf *out, const struct fact *f, const struct sta
     model_print(out, f, s);
     out->len--; /* the line goes on */
     buf_printf(out, " created %lu key %u %u ", (unsigned long)created_ms, f->table_key_len, f->row_key_len);
-    for (size_t i = 0; i < f->key.len; i++) buf_printf(out, "%02x", (unsigned char)f->key.bytes[i]);
+    for (size_t i = 0; i < f->key.len; i++) {
+        buf_put_char(out, "0123456789abcdef"[(unsigned char)f->key.bytes[i] >> 4]);
+        buf_put_char(out, "0123456789abcdef"[f->key.bytes[i] & 15]);
+    }
     buf_put_char(out, '\n');
 }
 
@@ -233,6 +236,7 @@ static void prune(struct run *r)
 
 static void run_seed(struct run *r, uint64_t seed, bool allow_resurrection)
 {
+    faults_skip_syncs();
     fixture_init(&r->x);
     r->seed = r->first_seed = seed;
     r->now_ms = 100;

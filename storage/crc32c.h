@@ -1,0 +1,13 @@
+/* crc32c.h -- the Castagnoli CRC that guards LevelDB's records.
+ *
+ * Pure. Threads: any. */
+#ifndef STORAGE_CRC32C_H
+#define STORAGE_CRC32C_H
+
+#include "core/slice.h"
+
+#include <stdint.h>
+
+uint32_t crc32c(struct slice bytes);
+
+#endif
