@@ -194,10 +194,12 @@ static int web_authorize(void *state, const struct sync_identity *who, const str
     return got;
 }
 
-/* JSON text as a value, whatever it is. */
+/* JSON text as a value. What the library cannot hold (integers past 64 bits, half a surrogate pair) goes as
+ * the text of its JSON: no change may be missing, since the answer counts them. */
 static json_t *value_of(struct sync_text text)
 {
-    return text.len == 0 ? json_null() : json_loadb(text.bytes, text.len, JSON_DECODE_ANY, NULL);
+    json_t *value = text.len == 0 ? json_null() : json_loadb(text.bytes, text.len, JSON_DECODE_ANY, NULL);
+    return value != NULL ? value : text_of(text);
 }
 
 static json_t *change_of(const struct sync_change *c)
@@ -218,18 +220,21 @@ static json_t *change_of(const struct sync_change *c)
 static json_t *sets_of(struct sync_change_sets *sets)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < sets->count; i++) {
+    int good = 1;
+    for (uint32_t i = 0; i < sets->count && good; i++) {
         struct sync_change_set set = {.bytes = sizeof set};
         struct sync_change c = {.bytes = sizeof c};
         json_t *changes = json_array();
-        sets->set_at(sets, i, &set);
-        for (uint32_t k = 0; sets->change_at(sets, i, k, &c); k++)
-            json_array_append_new(changes, change_of(&c));
-        json_array_append_new(list,
-                              json_pack("{s:o, s:o, s:o}", "siteId", site_of(&set.site), "transactionId",
-                                        text_of(set.transaction_id), "changes", changes));
+        good = sets->set_at(sets, i, &set);
+        for (uint32_t k = 0; good && sets->change_at(sets, i, k, &c); k++)
+            good = json_array_append_new(changes, change_of(&c)) == 0;
+        json_t *one = json_pack("{s:o, s:o, s:o}", "siteId", site_of(&set.site), "transactionId",
+                                text_of(set.transaction_id), "changes", changes);
+        good = json_array_append_new(list, one) == 0 && good;
     }
-    return list;
+    if (good) return list;
+    json_decref(list); /* no memory: it is not asked about half of the changes */
+    return NULL;
 }
 
 static struct sync_text member(const json_t *object, const char *name)

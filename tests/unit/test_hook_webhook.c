@@ -186,8 +186,11 @@ Test(hook_webhook, the_endpoint_decides_about_changes)
                  {"{\"ok\":false}", HOOK_REFUSED, 1, 2, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct asked *a = asked_new(&watcher, HOOK_BEFORE_APPLY_CHANGES);
-        struct batch *b = batch_of("[" CHANGE_SET(
-            HLC_A1, CELL("[1]", "a", "{\"x\":[1.50]}", HLC_A0) "," DELETE("[2]", HLC_A1), "") "]");
+        struct batch *b =
+            batch_of("[" CHANGE_SET(HLC_A1,
+                                    CELL("[1]", "a", "{\"x\":[123456789012345678901234567890,\"\\ud800\"]}",
+                                         HLC_A0) "," DELETE("[2]", HLC_A1),
+                                    "") "]");
         struct err_ctx ec;
         a->call.input.batch = b;
         answer(200, cases[i].answer);
