@@ -64,7 +64,7 @@ static enum sync_err read_names(struct walk *w, size_t key_len, const struct dir
                                 struct names *ret, struct err_ctx *ec)
 {
     int fd = openat(w->root_fd, w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) return SYNC_OK;
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return SYNC_OK; /* just gone, or not of ours */
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
         enum sync_err rc = dir_errno(ec, "list", w->path);

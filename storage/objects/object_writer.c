@@ -51,8 +51,7 @@ static void fail(struct object_writer *w, enum sync_err rc, const struct err_ctx
     w->failed_ec = *ec;
 }
 
-/* --- the threads
- * ------------------------------------------------------------------------------------------------ */
+/* --- the threads ------------------------------------------------------------------------------------- */
 
 static struct part *find(struct object_writer *w, enum part_state state)
 {
@@ -90,8 +89,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- the owner
- * -------------------------------------------------------------------------------------------------- */
+/* --- the owner --------------------------------------------------------------------------------------- */
 
 static void init_waiting(struct object_writer *w)
 {

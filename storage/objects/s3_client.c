@@ -42,8 +42,7 @@ void s3_call_header(struct s3_call *c, const char *name, struct slice value)
     c->headers[c->headers_count++] = (struct sigv4_header){.name = name, .value = value};
 }
 
-/* --- the breaker
- * ------------------------------------------------------------------------------------------------ */
+/* --- the breaker ------------------------------------------------------------------------------------- */
 
 static void tell_breaker(struct object_s3 *s, enum breaker_state before, enum breaker_state after)
 {
@@ -74,8 +73,7 @@ static void breaker_learns(struct object_s3 *s, uint32_t ticket, enum breaker_ou
     tell_breaker(s, before, after);
 }
 
-/* --- one request
- * ------------------------------------------------------------------------------------------------ */
+/* --- one request ------------------------------------------------------------------------------------- */
 
 /* Is what comes the part that was asked for? Called with the first piece of every answer. */
 static enum sync_err check_part(struct s3_download *d, const struct s3_http_response *a, struct err_ctx *ec)
@@ -222,8 +220,7 @@ static enum sync_err send_once(struct run *r, const struct s3_target *t)
     return rc;
 }
 
-/* --- judging it
- * -------------------------------------------------------------------------------------------------- */
+/* --- judging it -------------------------------------------------------------------------------------- */
 
 static bool is_expected(const struct s3_call *call, int status)
 {
@@ -292,6 +289,12 @@ static enum verdict judge(struct run *r)
     return judge_refusal(r, success ? 500 : status);
 }
 
+/* Has a read brought bytes before it broke? */
+static bool got_further(const struct run *r)
+{
+    return r->call->download != NULL && r->call->download->done > r->done_before;
+}
+
 /* What the breaker is to think of it: does the service work? */
 static enum breaker_outcome breaker_view(const struct run *r, enum verdict v)
 {
@@ -306,12 +309,12 @@ static enum breaker_outcome breaker_view(const struct run *r, enum verdict v)
         bool mine = r->rc == SYNC_ECANCELED || r->rc == SYNC_ENOMEM || r->rc == SYNC_ECONFIG;
         return mine ? BREAKER_UNDECIDED : BREAKER_FAILURE;
     }
-    if (r->rc == SYNC_EBUSY && status < 300) return BREAKER_FAILURE; /* broke off in the middle */
+    if (r->rc == SYNC_EBUSY && status < 300) /* broke off in the middle */
+        return got_further(r) ? BREAKER_UNDECIDED : BREAKER_FAILURE;
     return BREAKER_SUCCESS;
 }
 
-/* --- the whole call
- * ---------------------------------------------------------------------------------------------- */
+/* --- the whole call ---------------------------------------------------------------------------------- */
 
 static uint64_t wait_before(const struct run *r, uint32_t repeat)
 {
@@ -356,8 +359,7 @@ static enum sync_err run_call(struct run *r, const struct s3_target *t)
         r->rc = send_once(r, t);
         enum verdict v = judge(r);
         breaker_learns(r->s, ticket, breaker_view(r, v));
-        bool got_further = r->call->download != NULL && r->call->download->done > r->done_before;
-        if (got_further) repeat = 0;
+        if (got_further(r)) repeat = 0;
         switch (v) {
         case DONE: return SYNC_OK;
         case UNKNOWN: r->answer->unknown = true; return SYNC_OK;
