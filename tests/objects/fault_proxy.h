@@ -9,7 +9,8 @@
  * METHOD is "*" or as in the request; TEXT is "*" or a part of the request line's address. It applies to N
  * requests (default: all), after having let pass as many as `after` says (default: 0). Actions:
  *
- *   answer STATUS [CODE] [retry-after=S]  is answered here, with an error document if CODE is given
+ *   answer STATUS [CODE] [retry-after=S] [content-range=A-B/N]
+ *                        is answered here, with an error document for a body if CODE is given
  *   delay MS             waits, then passes
  *   hold                 waits until it is released, then passes, whether the client is still there or not
  *   hold-answer          passes; the answer waits until it is released

@@ -126,7 +126,7 @@ static bool move_body(struct request *r, int upstream, uint64_t pass)
 
 static bool answer_here(struct request *r)
 {
-    char body[512] = "", head[512], retry[64] = "";
+    char body[512] = "", head[512], extra[160] = "";
     bool has_body = r->rule.code[0] != '\0' && strcmp(r->method, "HEAD") != 0;
     if (!move_body(r, -1, 0)) return false;
     if (has_body)
@@ -136,9 +136,11 @@ static bool answer_here(struct request *r)
             "proxy</Message></Error>",
             r->rule.code);
     if (r->rule.retry_after_s > 0)
-        (void)snprintf(retry, sizeof retry, "Retry-After: %u\r\n", r->rule.retry_after_s);
+        (void)snprintf(extra, sizeof extra, "Retry-After: %u\r\n", r->rule.retry_after_s);
+    if (r->rule.content_range[0] != '\0')
+        (void)snprintf(extra, sizeof extra, "Content-Range: bytes %s\r\n", r->rule.content_range);
     int n = snprintf(head, sizeof head, "HTTP/1.1 %u Told\r\nContent-Length: %zu\r\nETag: \"0\"\r\n%s\r\n",
-                     r->rule.number, strlen(body), retry);
+                     r->rule.number, strlen(body), extra);
     return send_all(r->c->fd, head, (size_t)n) && send_all(r->c->fd, body, strlen(body));
 }
 

@@ -36,6 +36,9 @@ static bool take_option(struct fault_rule *r, const char *word)
     if (strncmp(word, "times=", 6) == 0) return read_number(word + 6, &r->times);
     if (strncmp(word, "after=", 6) == 0) return read_number(word + 6, &r->after);
     if (strncmp(word, "retry-after=", 12) == 0) return read_number(word + 12, &r->retry_after_s);
+    if (strncmp(word, "content-range=", 14) == 0)
+        return (size_t)snprintf(r->content_range, sizeof r->content_range, "%s", word + 14) <
+               sizeof r->content_range;
     if (r->action != FAULT_ANSWER || r->code[0] != '\0' || strchr(word, '=') != NULL) return false;
     int n = snprintf(r->code, sizeof r->code, "%s", word);
     return n > 0 && (size_t)n < sizeof r->code;

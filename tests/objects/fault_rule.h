@@ -26,6 +26,7 @@ struct fault_rule {
     uint32_t number; /* status, milliseconds or bytes */
     char code[64];
     uint32_t retry_after_s; /* 0: not said */
+    char content_range[64]; /* "": not said */
     uint32_t times;         /* left; UINT32_MAX: for ever */
     uint32_t after;         /* to be let pass */
     uint32_t hits;

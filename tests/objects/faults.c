@@ -5,7 +5,8 @@
 
 struct faults fx;
 
-static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER; /* the parts of one stream end at the same time */
+static pthread_mutex_t last_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* the parts of one stream end at the same time */
 
 static void on_ended(void *arg, const struct object_event *ev)
 {

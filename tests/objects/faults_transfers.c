@@ -80,12 +80,26 @@ static void a_read_never_mixes_two_objects(void)
 static void an_answer_to_another_range_is_refused(void)
 {
     struct object_range range = {.offset = 10, .bytes = 5};
-    struct buf got = buf_make(100);
+    struct buf got = buf_make(1000);
     put_content("g", 5, 1000);
     faults_rule("GET * answer 200 Whatever"); /* a service that ignores ranges */
     CHECK_RC(object_get_buf(fx.store, NULL, stores_key("g"), &range, &got, NULL, &fx.ec), SYNC_EIO, &fx.ec);
     CHECK_TEXT(&fx.ec, "asked for a range");
     CHECK(got.len == 0);
+    fault_proxy_clear(fx.proxy);
+    faults_rule("GET * answer 206 Whatever content-range=11-15/1000");
+    CHECK_RC(object_get_buf(fx.store, NULL, stores_key("g"), &range, &got, NULL, &fx.ec), SYNC_EIO, &fx.ec);
+    CHECK_TEXT(&fx.ec, "asked for a range");
+    fault_proxy_clear(fx.proxy);
+    faults_rule("GET * answer 206 Whatever content-range=10-14/1000"); /* with a body of more than 5 bytes */
+    CHECK_RC(object_get_buf(fx.store, NULL, stores_key("g"), &range, &got, NULL, &fx.ec), SYNC_EIO, &fx.ec);
+    CHECK_TEXT(&fx.ec, "sends more than");
+    CHECK(got.len == 0);
+    fault_proxy_clear(fx.proxy);
+    range.bytes = 900;
+    faults_rule("GET * answer 206 Whatever content-range=10-909/1000"); /* of less than 900 */
+    CHECK_RC(object_get_buf(fx.store, NULL, stores_key("g"), &range, &got, NULL, &fx.ec), SYNC_EIO, &fx.ec);
+    CHECK_TEXT(&fx.ec, "bytes came of 900");
     buf_deinit(&got);
 }
 
@@ -247,18 +261,36 @@ static void a_complete_whose_answer_was_lost_is_recognized(void)
     object_upload_free(u);
 }
 
-static void a_complete_that_did_not_happen_is_not_taken_for_one(void)
+static void check_not_taken(const char *name)
 {
-    struct object_upload *u = begin_with_part("u");
-    faults_put_direct("u", "somebody else's");
+    struct object_upload *u = begin_with_part(name);
+    fault_proxy_clear(fx.proxy);
     faults_rule("POST uploadId= answer 500 InternalError times=1");
     faults_rule("POST uploadId= answer 404 NoSuchUpload");
     CHECK_RC(object_upload_complete(u, NULL, 1, NULL, &fx.ec), SYNC_EIO, &fx.ec);
     CHECK_TEXT(&fx.ec, "somebody dropped the upload");
     object_upload_free(u);
-    u = begin_with_part("never");
+    fault_proxy_clear(fx.proxy);
+}
+
+static void a_complete_that_did_not_happen_is_not_taken_for_one(void)
+{
+    struct object_upload *u;
+    char *bytes = make_content(11, 5001);
+    check_not_taken("nothing there");
+    put_content("as long", 12, 5000);
+    check_not_taken("as long");
+    CHECK_OK(object_upload_begin(fx.direct, NULL, stores_key("as many parts"), PART, &u, &fx.ec), &fx.ec);
+    CHECK_OK(object_upload_part(u, NULL, 1, slice_of(bytes, 5001), &fx.ec), &fx.ec);
+    CHECK_OK(object_upload_complete(u, NULL, 1, NULL, &fx.ec), &fx.ec);
+    object_upload_free(u);
+    check_not_taken("as many parts");
+
+    u = begin_with_part("dropped at once");
+    faults_rule("POST uploadId= answer 404 NoSuchUpload");
     CHECK_RC(object_upload_complete(u, NULL, 1, NULL, &fx.ec), SYNC_EIO, &fx.ec);
     object_upload_free(u);
+    free(bytes);
 }
 
 static void a_complete_that_got_no_answer_can_be_tried_again_later(void)

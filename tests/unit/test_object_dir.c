@@ -176,6 +176,54 @@ Test(object_dir, a_damaged_object_is_reported_and_can_be_replaced)
     object_store_close(s);
 }
 
+Test(object_dir, a_piece_missing_out_of_an_object_is_noticed)
+{
+    struct object_store *s = opened(temp_dir_file(&dir, "s"));
+    struct object_info info;
+    char bytes[100];
+    put(s, "a", "0123456789");
+    FILE *f = fopen(temp_dir_file(&dir, "s/objects/a="), "r+");
+    size_t len = fread(bytes, 1, sizeof bytes, f);
+    cr_assert_eq(len, 42);
+    rewind(f);
+    cr_assert_eq(fwrite(bytes + 3, 1, len - 3, f), len - 3, "its end is as it was");
+    cr_assert_eq(ftruncate(fileno(f), (off_t)len - 3), 0);
+    cr_assert_eq(fclose(f), 0);
+    cr_assert_eq(object_head(s, NULL, slice_str("a"), &info, &ec), SYNC_EIO);
+    object_store_close(s);
+}
+
+Test(object_dir, empty_directories_do_not_hide_what_is_behind_them)
+{
+    struct object_store *s = opened(temp_dir_file(&dir, "s"));
+    char key[32];
+    for (int i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "d%02d/x", i);
+        put(s, key, "1");
+        if (i % 20 != 19) cr_assert_eq(object_delete(s, NULL, slice_str(key), &ec), SYNC_OK);
+    }
+    for (uint32_t page_max = 1; page_max <= 4; page_max++) {
+        for (int delimited = 0; delimited <= 1; delimited++) {
+            struct object_page page = {.more = true};
+            char next[OBJECT_TOKEN_MAX + 1] = "", got[200] = "";
+            for (int pages = 0; page.more && pages < 10; pages++) {
+                struct object_query q = {.entries_max = page_max, .continuation = slice_str(next)};
+                if (delimited) q.delimiter = '/';
+                cr_assert_eq(object_list(s, NULL, &q, &page, &ec), SYNC_OK);
+                for (size_t i = 0; i < page.count; i++)
+                    snprintf(got + strlen(got), sizeof got - strlen(got), "%.*s ",
+                             SLICE_ARG(page.entries[i].key));
+                memcpy(next, page.next, sizeof next);
+                bool more = page.more;
+                object_page_deinit(&page);
+                page.more = more;
+            }
+            cr_assert_str_eq(got, delimited ? "d19/ d39/ d59/ " : "d19/x d39/x d59/x ");
+        }
+    }
+    object_store_close(s);
+}
+
 Test(object_dir, files_of_others_in_it_are_not_listed)
 {
     struct object_store *s = opened(temp_dir_file(&dir, "s"));
