@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,16 +16,32 @@ enum sync_err err_set(struct err_ctx *ec, enum sync_err code, const char *fmt, .
     return code;
 }
 
-void err_wrap(struct err_ctx *ec, const char *fmt, ...)
+static void put_in_front(struct err_ctx *ec, const char *between, const char *fmt, va_list ap)
 {
     char inner[ERR_TEXT_MAX];
-    va_list ap;
     memcpy(inner, ec->text, sizeof inner);
-    va_start(ap, fmt);
     int n = vsnprintf(ec->text, sizeof ec->text, fmt, ap);
+    size_t used = n < 0 ? 0 : (size_t)n, gap = strlen(between);
+    if (used + gap + 1 >= sizeof ec->text) return; /* no room for a character of the rest */
+    int room = (int)(sizeof ec->text - used - gap - 1);
+    (void)snprintf(ec->text + used, sizeof ec->text - used, "%s%.*s", between, room, inner);
+}
+
+void err_wrap(struct err_ctx *ec, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    put_in_front(ec, ": ", fmt, ap);
     va_end(ap);
-    size_t used = n < 0 ? 0 : (size_t)n;
-    if (used < sizeof ec->text) (void)snprintf(ec->text + used, sizeof ec->text - used, ": %s", inner);
+}
+
+void err_place(struct err_ctx *ec, const char *fmt, ...)
+{
+    bool in_path = ec->text[0] == '[' || ec->text[0] == '.';
+    va_list ap;
+    va_start(ap, fmt);
+    put_in_front(ec, in_path ? "" : ": ", fmt, ap);
+    va_end(ap);
 }
 
 const char *err_name(enum sync_err code)

@@ -8,6 +8,10 @@
 #ifndef CORE_ERR_H
 #define CORE_ERR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(code, HTTP status, short name) */
 #define SYNC_ERR_MAP(X)                                                                                      \
     X(OK, 200, "ok")                                                                                         \
@@ -45,8 +49,15 @@ enum sync_err err_set(struct err_ctx *ec, enum sync_err code, const char *fmt, .
 /* Puts "prefix: " in front of the text. */
 void err_wrap(struct err_ctx *ec, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts one step of a path in front: "[3]" before ".pk[0]: not a number" makes "[3].pk[0]: not a number". */
+void err_place(struct err_ctx *ec, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Short name ("clock drift") and HTTP status of a code. */
 const char *err_name(enum sync_err code);
 int err_http_status(enum sync_err code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,7 +19,7 @@ struct slice {
 
 static inline struct slice slice_of(const void *bytes, size_t len)
 {
-    return (struct slice){.bytes = bytes, .len = len};
+    return (struct slice){.bytes = (const char *)bytes, .len = len};
 }
 
 static inline struct slice slice_str(const char *text)
@@ -49,6 +49,17 @@ static inline int slice_cmp(struct slice a, struct slice b)
 static inline bool slice_starts_with(struct slice s, struct slice prefix)
 {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.bytes, prefix.bytes, prefix.len) == 0);
+}
+
+/* Without the ASCII blanks (space, tab, line ends) at both ends. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.len > 0 && (s.bytes[0] == ' ' || (s.bytes[0] >= '\t' && s.bytes[0] <= '\r')))
+        s = slice_of(s.bytes + 1, s.len - 1);
+    while (s.len > 0 &&
+           (s.bytes[s.len - 1] == ' ' || (s.bytes[s.len - 1] >= '\t' && s.bytes[s.len - 1] <= '\r')))
+        s.len--;
+    return s;
 }
 
 #endif

@@ -1,21 +1,7 @@
 #include "storage/objects/object_key.h"
 
+#include "core/utf8.h"
 #include "storage/objects/object_store.h"
-
-/* Length of the well-formed UTF-8 character at the start of s, 0 when there is none. */
-static size_t utf8_char_len(struct slice s)
-{
-    const unsigned char *p = (const unsigned char *)s.bytes;
-    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    if (len == 0 || len > s.len) return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    if (p[0] == 0xe0 && p[1] < 0xa0) return 0; /* longer than needed */
-    if (p[0] == 0xed && p[1] > 0x9f) return 0; /* a surrogate */
-    if (p[0] == 0xf0 && p[1] < 0x90) return 0;
-    if (p[0] == 0xf4 && p[1] > 0x8f) return 0; /* over U+10FFFF */
-    return len;
-}
 
 static enum sync_err check_segment(struct slice segment, struct err_ctx *ec)
 {
@@ -29,7 +15,7 @@ static enum sync_err check_segment(struct slice segment, struct err_ctx *ec)
 enum sync_err object_key_check_utf8(struct slice text, const char *what, struct err_ctx *ec)
 {
     for (size_t at = 0; at < text.len;) {
-        size_t len = utf8_char_len(slice_of(text.bytes + at, text.len - at));
+        size_t len = utf8_len(text.bytes + at, text.len - at);
         if (len == 0 || text.bytes[at] == '\0')
             return err_set(ec, SYNC_EBADMSG, "%s is not UTF-8 without zero bytes (byte %zu)", what, at);
         at += len;

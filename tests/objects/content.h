@@ -2,8 +2,8 @@
 #ifndef TESTS_OBJECTS_CONTENT_H
 #define TESTS_OBJECTS_CONTENT_H
 
-#include "check.h"
 #include "storage/objects/object_store.h"
+#include "tests/objects/check.h"
 
 #include <stdint.h>
 

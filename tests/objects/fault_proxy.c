@@ -1,6 +1,6 @@
-#include "fault_proxy.h"
+#include "tests/objects/fault_proxy.h"
 
-#include "fault_proxy_impl.h"
+#include "tests/objects/fault_proxy_impl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

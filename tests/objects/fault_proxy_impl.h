@@ -3,8 +3,8 @@
 #ifndef TESTS_OBJECTS_FAULT_PROXY_IMPL_H
 #define TESTS_OBJECTS_FAULT_PROXY_IMPL_H
 
-#include "fault_proxy.h"
-#include "fault_rule.h"
+#include "tests/objects/fault_proxy.h"
+#include "tests/objects/fault_rule.h"
 
 #include <pthread.h>
 

@@ -13,7 +13,7 @@
  *   requests                      "requests COUNT"
  *
  * What it does not understand is answered with "error". It ends when its input does. */
-#include "fault_proxy.h"
+#include "tests/objects/fault_proxy.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "fault_proxy_impl.h"
+#include "tests/objects/fault_proxy_impl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

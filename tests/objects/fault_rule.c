@@ -1,4 +1,4 @@
-#include "fault_rule.h"
+#include "tests/objects/fault_rule.h"
 
 #include <stdio.h>
 #include <stdlib.h>

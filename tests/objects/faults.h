@@ -2,9 +2,9 @@
 #ifndef TESTS_OBJECTS_FAULTS_H
 #define TESTS_OBJECTS_FAULTS_H
 
-#include "check.h"
-#include "fault_proxy.h"
-#include "stores.h"
+#include "tests/objects/check.h"
+#include "tests/objects/fault_proxy.h"
+#include "tests/objects/stores.h"
 
 enum { WAIT_MS = 10000 }; /* for what must come about; a test that waits so long has failed */
 

@@ -1,4 +1,4 @@
-#include "faults.h"
+#include "tests/objects/faults.h"
 
 #include "storage/objects/object_probe.h"
 

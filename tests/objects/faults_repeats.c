@@ -1,4 +1,4 @@
-#include "faults.h"
+#include "tests/objects/faults.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
-#include "faults.h"
+#include "tests/objects/faults.h"
 
-#include "content.h"
 #include "storage/objects/object_writer.h"
+#include "tests/objects/content.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
-#include "stores.h"
+#include "tests/objects/stores.h"
 
-#include "check.h"
 #include "storage/objects/object_dir.h"
+#include "tests/objects/check.h"
 
 #include <sys/random.h>
 

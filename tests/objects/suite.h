@@ -2,8 +2,8 @@
 #ifndef TESTS_OBJECTS_SUITE_H
 #define TESTS_OBJECTS_SUITE_H
 
-#include "check.h"
-#include "stores.h"
+#include "tests/objects/check.h"
+#include "tests/objects/stores.h"
 
 #include <stddef.h>
 

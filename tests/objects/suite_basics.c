@@ -1,6 +1,6 @@
 #include "storage/objects/object_probe.h"
-#include "stores.h"
-#include "suite.h"
+#include "tests/objects/stores.h"
+#include "tests/objects/suite.h"
 
 #include <sys/random.h>
 

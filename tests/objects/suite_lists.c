@@ -1,5 +1,5 @@
-#include "stores.h"
-#include "suite.h"
+#include "tests/objects/stores.h"
+#include "tests/objects/suite.h"
 
 static struct object_store *store;
 static struct err_ctx ec;

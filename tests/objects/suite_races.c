@@ -1,9 +1,9 @@
-#include "races.h"
+#include "tests/objects/races.h"
 
-#include "content.h"
 #include "storage/objects/object_writer.h"
-#include "stores.h"
-#include "suite.h"
+#include "tests/objects/content.h"
+#include "tests/objects/stores.h"
+#include "tests/objects/suite.h"
 
 #include <pthread.h>
 #include <spawn.h>

@@ -1,8 +1,8 @@
-#include "content.h"
-#include "races.h"
 #include "storage/objects/object_writer.h"
-#include "stores.h"
-#include "suite.h"
+#include "tests/objects/content.h"
+#include "tests/objects/races.h"
+#include "tests/objects/stores.h"
+#include "tests/objects/suite.h"
 
 #include <pthread.h>
 

@@ -5,10 +5,10 @@
  *
  * Round after round a child process writes with several threads and tells on a pipe what it is about to write
  * and what was acknowledged; it is killed after some number of these, and what it left is compared. */
-#include "content.h"
 #include "storage/objects/object_dir.h"
+#include "tests/objects/content.h"
 
-#include "../unit/random.h"
+#include "tests/unit/random.h"
 
 #include <dirent.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
  * (tests/with-s3).
  *
  *   test_faults [PART-OF-A-NAME] */
-#include "faults.h"
+#include "tests/objects/faults.h"
 
 #include <signal.h>
 

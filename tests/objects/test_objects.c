@@ -4,10 +4,10 @@
  *   test_objects dir DIR [PART-OF-A-NAME]     in a directory, which is made
  *   test_objects s3 "" [PART-OF-A-NAME]       in the bucket of the environment (tests/with-s3)
  *   test_objects dir|s3 DIR child ...         one of the processes that a test starts (races.h) */
-#include "check.h"
-#include "races.h"
-#include "stores.h"
-#include "suite.h"
+#include "tests/objects/check.h"
+#include "tests/objects/races.h"
+#include "tests/objects/stores.h"
+#include "tests/objects/suite.h"
 
 #include <signal.h>
 #include <sys/stat.h>

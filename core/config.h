@@ -1,0 +1,173 @@
+/* config.h -- the configuration: plain values for the parts of the server, read once, then constant.
+ *
+ * Sources, the strongest first: flags, environment, configuration file, defaults. Every option is one row of
+ * the table in options.c, from which everything is made: reading all four sources, --help, --print-config,
+ * and the table in docs/configuration.md, where each option is described.
+ *
+ * Pure: argv, the environment and a function that reads a file are arguments.
+ *
+ * Threads: loading on one; afterwards nothing changes, so any may read. */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+
+#include "core/arena.h"
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/log.h"
+#include "core/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    CONFIG_OPTIONS_MAX = 64,
+    CONFIG_FILE_BYTES_MAX = 1 << 20, /* of the configuration file, and of the token file */
+    CONFIG_TEXT_BYTES_MAX = 1 << 20, /* a good ceiling for the buffers of the config_write_ functions */
+};
+
+#define CONFIG_FILE_DEFAULT "sync-coordinator.json"
+
+struct text_list {
+    const struct slice *items;
+    size_t count;
+};
+
+struct config_server {
+    const char *host;
+    uint16_t port;           /* 0: any free one */
+    const char *base_path;   /* begins with / and does not end with one; "" is the root */
+    uint32_t threads;        /* event loops; 0: one for each processor, at most 8 */
+    uint32_t reader_threads; /* run deltas and snapshots */
+    uint32_t drain_timeout_ms;
+    uint32_t ping_interval_ms;
+    uint32_t pong_timeout_ms;
+};
+
+enum cors_allow { CORS_ALLOW_NONE, CORS_ALLOW_LIST, CORS_ALLOW_ANY };
+
+struct cors_origin {
+    enum cors_allow allow;
+    struct text_list list; /* of CORS_ALLOW_LIST */
+};
+
+struct config_cors {
+    struct cors_origin origin;
+    bool credentials;
+};
+
+enum auth_mode { AUTH_MODE_NONE, AUTH_MODE_TOKEN_WHITELIST, AUTH_MODE_CUSTOM };
+
+struct config_auth {
+    enum auth_mode mode;
+    struct text_list tokens; /* auth.tokens, then the lines of tokens_file; never empty texts */
+    const char *tokens_file; /* "": none */
+};
+
+struct config_sync {
+    uint64_t retention_horizon_ms;
+    uint32_t batch_size;
+    bool allow_resurrection;
+    uint32_t nudge_facts;
+    uint32_t migration_pause_ms;
+    uint64_t renudge_interval_ms;
+    uint32_t page_proof_timeout_ms;
+    uint64_t sweep_interval_ms;
+};
+
+enum durability { DURABILITY_FSYNC, DURABILITY_OS };
+
+struct config_storage {
+    const char *data_dir;
+    uint32_t shards;
+    enum durability durability;
+    size_t write_buffer_bytes;
+    size_t block_cache_bytes;
+};
+
+struct config_logging {
+    enum log_level level;
+    enum log_format format;
+    const char *namespaces; /* log_filter.h */
+};
+
+struct config_limits {
+    size_t body_bytes;
+    size_t message_bytes;
+    size_t delta_bytes;
+    size_t session_queue_bytes;
+    uint32_t session_queue_frames;
+    uint32_t requests_in_flight; /* per connection */
+    uint32_t connections;
+    uint32_t handshake_timeout_ms;
+    uint32_t http_timeout_ms;
+    uint32_t long_poll_max_ms;
+    uint32_t json_depth;
+    size_t receiving_bytes; /* all connections together */
+};
+
+struct config {
+    struct config_server server;
+    struct config_cors cors;
+    struct config_auth auth;
+    struct config_sync sync;
+    struct config_storage storage;
+    struct config_logging logging;
+    struct config_limits limits;
+};
+
+/* What argv asks for. */
+enum config_command {
+    CONFIG_RUN,
+    CONFIG_CHECK,   /* --check-config: that loading succeeded is the answer */
+    CONFIG_PRINT,   /* --print-config: config_write() */
+    CONFIG_HELP,    /* --help: config_write_help(); no source but argv was read */
+    CONFIG_VERSION, /* --version; likewise */
+};
+
+/* Appends the whole file to ret, which has a ceiling. Errors: SYNC_ENOTFOUND when there is no such file;
+ * any other when it cannot be read. The text of the error names the reason, not the path. */
+typedef enum sync_err config_read_fn(void *arg, const char *path, struct buf *ret, struct err_ctx *ec);
+
+struct config_input {
+    int argc; /* argv[0] is the program's own name */
+    const char *const *argv;
+    const char *const *environment; /* NAME=VALUE, ended by NULL, as `environ` is */
+    config_read_fn *read_file;
+    void *read_arg;
+};
+
+enum config_source { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENVIRONMENT, CONFIG_FROM_FLAG };
+
+struct config_origin {
+    enum config_source source;
+    const char *text; /* for a person: "default", "--port", "SYNC_PORT", "sync-coordinator.json" */
+};
+
+/* The configuration with what is known about it. It owns all texts; may be moved by copying. */
+struct loaded_config {
+    struct config config;
+    enum config_command command;
+    struct config_origin origins[CONFIG_OPTIONS_MAX]; /* in the order of the table */
+    struct text_list warnings;                        /* nothing wrong, but hardly meant: to be logged */
+    struct arena arena;
+};
+
+/* Reads all sources and checks the whole. Errors: SYNC_ECONFIG, with the flag, variable or file, the key and
+ * the value in the text (values of secrets left out); SYNC_ENOMEM; what read_file returned. */
+enum sync_err config_load(const struct config_input *in, struct loaded_config *ret, struct err_ctx *ec);
+void config_unload(struct loaded_config *c);
+
+/* The rules between options, which config_load() applies too: an error says what refuses to start. */
+enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec);
+
+/* Appends the paths of the options that differ and that a running server cannot take over, with ", " between
+ * them; nothing when `fresh` can replace `running` at once. */
+void config_restart_needed(const struct config *running, const struct config *fresh, struct buf *ret);
+
+/* Append texts for people. Secrets are never shown. */
+void config_write(const struct loaded_config *c, struct buf *ret); /* a line an option: path, value, origin */
+void config_write_help(struct buf *ret);
+void config_write_markdown(struct buf *ret); /* the table of docs/configuration.md */
+
+#endif

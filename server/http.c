@@ -1,0 +1,311 @@
+#include "server/http.h"
+
+#include "server/http_internal.h"
+#include "server/system.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { OUT_HEAD_BYTES = 4096 };             /* more than any head of ours has */
+enum { PASSED_OVER_BYTES_MAX = 256 << 20 }; /* of a body that was refused, before the connection is cut */
+
+/* ---- life */
+
+static struct http *http_new(struct loop *l, struct lws *wsi)
+{
+    struct http *h = calloc(1, sizeof *h);
+    if (h == NULL) return NULL;
+    h->loop = l;
+    h->wsi = wsi;
+    h->began_ns = system_monotonic_ns();
+    h->deadline_ms = UINT64_MAX;
+    h->out = buf_make(SIZE_MAX / 4); /* a piece of a stream, or a short text */
+    h->body = buf_make(l->server->config->limits.body_bytes + JSON_PADDING);
+    h->id = id_table_add(&l->exchanges, h);
+    if (h->id == 0) {
+        free(h);
+        return NULL;
+    }
+    server_work_begins(l->server);
+    return h;
+}
+
+static void count_answer(struct http *h)
+{
+    struct sync_metrics *m = &h->loop->server->metrics;
+    uint64_t took_ns = system_monotonic_ns() - h->began_ns;
+    sync_metrics_http_request(m, h->request.endpoint, h->status);
+    histogram_observe(&m->http_request_ns, took_ns);
+    log_debug(&h->loop->server->logger, LOG_HTTP, "http.request", LOG_U64("exchange", h->id),
+              LOG_U64("status", (uint64_t)h->status), LOG_U64("us", took_ns / 1000),
+              LOG_SLICE("db", slice_of(h->request.database, h->request.database_len)));
+}
+
+static void http_free(struct http *h)
+{
+    id_table_remove(&h->loop->exchanges, h->id);
+    hub_unsubscribe(&h->loop->hub, &h->subscriber);
+    read_stream_release(h->stream);
+    buf_deinit(&h->body);
+    buf_deinit(&h->out);
+    server_work_ends(h->loop->server);
+    free(h);
+}
+
+void http_closed(struct http *h)
+{
+    if (h != NULL) http_free(h);
+}
+
+/* ---- routing */
+
+static bool is_database_route(enum http_endpoint e)
+{
+    return e == HTTP_ENDPOINT_GET_CHANGES || e == HTTP_ENDPOINT_APPLY_CHANGES || e == HTTP_ENDPOINT_SNAPSHOT;
+}
+
+static bool method_fits(const struct http_request *r)
+{
+    if (r->endpoint == HTTP_ENDPOINT_APPLY_CHANGES) return true; /* POST made it that */
+    return r->method == METHOD_GET || r->method == METHOD_HEAD;
+}
+
+/* What can be refused before the body has come. False: the answer is under way. */
+static bool check_body(struct http *h)
+{
+    const struct http_request *r = &h->request;
+    if (!r->is_json) {
+        http_fail(h, 415, "UNSUPPORTED_MEDIA_TYPE", "the body is application/json");
+    } else if (r->encoding == BODY_UNKNOWN) {
+        http_fail(h, 415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding is gzip or none");
+    } else if (!r->has_length && !r->is_chunked) {
+        http_fail(h, 411, "LENGTH_REQUIRED", "a body needs Content-Length, or Transfer-Encoding: chunked");
+    } else if (r->length > h->loop->server->config->limits.body_bytes) {
+        counter_add(&h->loop->server->metrics.limit_hits[LIMIT_BODY_BYTES], 1);
+        http_fail(h, 413, "PAYLOAD_TOO_LARGE", "the body is larger than this server takes");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* Who asks? False: the answer is under way. */
+static bool check_asker(struct http *h)
+{
+    struct sync_metrics *m = &h->loop->server->metrics;
+    struct err_ctx ec;
+    char token[TOKEN_BYTES_MAX];
+    size_t token_len = 0;
+    counter_add(&m->auth_attempts, 1);
+    enum sync_err rc = http_request_site(h->wsi, &h->site, &ec);
+    if (rc == SYNC_OK) rc = http_request_token(h->wsi, token, &token_len, &ec);
+    if (rc == SYNC_OK) rc = auth_check(h->loop->server->auth, slice_of(token, token_len), &ec);
+    if (rc == SYNC_OK) return true;
+    counter_add(&m->auth_failures, 1);
+    log_warn(&h->loop->server->logger, LOG_AUTH, "auth.refused", LOG_U64("exchange", h->id),
+             LOG_SLICE("db", slice_of(h->request.database, h->request.database_len)), LOG_FAILURE(&ec));
+    http_fail(h, 401, "AUTH_FAILED", ec.text);
+    return false;
+}
+
+static void preflight(struct http *h)
+{
+    h->request.endpoint = HTTP_ENDPOINT_PREFLIGHT;
+    http_answer(h, 204, NULL, slice_of(NULL, 0));
+}
+
+static void database_request(struct http *h)
+{
+    const struct http_request *r = &h->request;
+    struct err_ctx ec;
+    if (!r->database_valid) {
+        (void)err_set(&ec, SYNC_EBADMSG, "Invalid database ID: %.*s", (int)r->database_len, r->database);
+        http_fail(h, 400, "INVALID_DATABASE_ID", ec.text);
+        return;
+    }
+    if (r->endpoint == HTTP_ENDPOINT_APPLY_CHANGES && !check_body(h)) return;
+    if (!check_asker(h)) return;
+    if (h->loop->draining) {
+        http_fail_later(h, "UNAVAILABLE", "the server is stopping");
+        return;
+    }
+    if (r->endpoint == HTTP_ENDPOINT_GET_CHANGES) http_get_changes(h);
+    if (r->endpoint == HTTP_ENDPOINT_SNAPSHOT) http_snapshot(h);
+    /* a batch waits for its body */
+}
+
+static void route(struct http *h)
+{
+    const struct http_request *r = &h->request;
+    if (!r->framing_valid || r->is_chunked) h->close = true; /* where the next request begins is not known */
+    if (!r->framing_valid) {
+        http_fail(h, 400, "INVALID_BODY",
+                  "Content-Length or Transfer-Encoding is malformed, or both are given");
+    } else if (r->method == METHOD_OPTIONS) {
+        preflight(h);
+    } else if (r->endpoint == HTTP_ENDPOINT_OTHER) {
+        http_fail(h, 404, "NOT_FOUND", "no such route");
+    } else if (!method_fits(r)) {
+        http_fail(h, 405, "METHOD_NOT_ALLOWED", "the route does not take this method");
+    } else if (is_database_route(r->endpoint)) {
+        database_request(h);
+    } else {
+        http_info(h);
+    }
+    /* A body that nobody wants is passed over by the library, unless that would take too long. */
+    if (h->state == HTTP_ANSWERING && r->length > PASSED_OVER_BYTES_MAX) h->close = true;
+}
+
+/* The client waits for a word before it sends its body. */
+static int say_continue(struct http *h)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    unsigned char bytes[LWS_PRE + sizeof line];
+    memcpy(bytes + LWS_PRE, line, sizeof line - 1);
+    return lws_write(h->wsi, bytes + LWS_PRE, sizeof line - 1, LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
+/* ---- behind the callbacks */
+
+int http_begin(struct loop *l, struct lws *wsi, struct http **ret, const char *path, size_t path_len)
+{
+    if (*ret != NULL) http_free(*ret); /* the connection's exchange before this one */
+    struct http *h = *ret = http_new(l, wsi);
+    if (h == NULL) return -1;
+    http_request_read(wsi, l->server->config->server.base_path, slice_of(path, path_len), &h->request);
+    bool has_body = h->request.method == METHOD_POST || h->request.length > 0;
+    if (!has_body) lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* none but ours from here on */
+    route(h);
+    return h->state == HTTP_READING && h->request.expects_continue ? say_continue(h) : 0;
+}
+
+/* The whole body has come. */
+static void take_body(struct http *h)
+{
+    lws_set_timeout(h->wsi, NO_PENDING_TIMEOUT, 0);
+    h->state = HTTP_WORKING;
+    http_apply_changes(h);
+}
+
+static void chunked_body(struct http *h, const char *bytes, size_t len)
+{
+    struct err_ctx ec;
+    size_t bytes_max = h->loop->server->config->limits.body_bytes;
+    enum sync_err rc = chunked_decode(&h->chunked_body, bytes, len, bytes_max, &h->body, &ec);
+    if (rc == SYNC_ELIMIT)
+        http_fail(h, 413, "PAYLOAD_TOO_LARGE", ec.text);
+    else if (rc != SYNC_OK)
+        http_fail(h, 400, "INVALID_BODY", ec.text);
+    else if (chunked_is_done(&h->chunked_body))
+        take_body(h);
+}
+
+int http_body(struct http *h, const char *bytes, size_t len)
+{
+    if (h == NULL || h->state != HTTP_READING) return 0; /* refused already: passed over */
+    counter_add(&h->loop->server->metrics.receive_bytes, len);
+    if (h->request.is_chunked) {
+        chunked_body(h, bytes, len);
+        return 0;
+    }
+    if (len > h->loop->server->config->limits.body_bytes - h->body.len) return -1; /* beyond Content-Length */
+    buf_put(&h->body, bytes, len);
+    return 0;
+}
+
+int http_body_complete(struct http *h)
+{
+    if (h != NULL && h->state == HTTP_READING && !h->request.is_chunked) take_body(h);
+    return 0;
+}
+
+/* The answer has been handed over. The library may now read the next request of the connection. */
+static int end_exchange(struct http **exchange)
+{
+    struct http *h = *exchange;
+    struct lws *wsi = h->wsi;
+    bool close = h->close;
+    count_answer(h);
+    http_free(h);
+    *exchange = NULL;
+    if (close) return -1;
+    return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+int http_writeable(struct http **exchange)
+{
+    struct http *h = *exchange;
+    if (h != NULL && h->state == HTTP_ANSWERED) return end_exchange(exchange);
+    if (h == NULL || h->state != HTTP_ANSWERING) return 0;
+    size_t len = h->out.len - LWS_PRE;
+    if (h->out.failed != SYNC_OK) return -1;
+    counter_add(&h->loop->server->metrics.send_bytes, len);
+    if (len > 0 && lws_write(h->wsi, (unsigned char *)h->out.bytes + LWS_PRE, len, LWS_WRITE_HTTP) < 0)
+        return -1;
+    if (h->ends) {
+        h->state = HTTP_ANSWERED;
+        /* Closing would cut off what the library still holds back for the socket: it calls again after that.
+         */
+        if (!h->close || !lws_partial_buffered(h->wsi)) return end_exchange(exchange);
+        (void)lws_callback_on_writable(h->wsi);
+        return 0;
+    }
+    h->state = HTTP_WORKING;
+    read_stream_next(h->stream);
+    return 0;
+}
+
+uint64_t http_tick(struct http *h, uint64_t now_ms)
+{
+    if (h->polling && now_ms >= h->deadline_ms) http_poll_now(h);
+    return h->deadline_ms;
+}
+
+void http_drain(struct http *h)
+{
+    if (h->polling) http_poll_now(h);
+}
+
+int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
+{
+    char *path;
+    int path_len;
+    struct slice base = slice_str(l->server->config->server.base_path);
+    const char *refusal = NULL;
+    struct http_request request;
+    struct http_head head = {.close = true, .content_type = CONTENT_JSON};
+    if (lws_http_get_uri_and_method(wsi, &path, &path_len) < 0) return -1;
+    struct slice rest = slice_of(path, (size_t)path_len);
+    bool ours =
+        slice_starts_with(rest, base) && slice_is(slice_of(path + base.len, rest.len - base.len), "/ws");
+    const char *code = "NOT_FOUND";
+    if (strcasecmp(protocol, "websocket") != 0) {
+        head.status = 400;
+        code = "UPGRADE_REFUSED";
+        refusal = "only websocket can be upgraded to";
+    } else if (!ours) {
+        head.status = 404;
+        refusal = "no such route";
+    } else if (l->draining) {
+        head.status = 503;
+        head.retry_after_s = 1;
+        code = "UNAVAILABLE";
+        refusal = "the server is stopping";
+    }
+    if (refusal == NULL) return 0;
+
+    http_request_read(wsi, l->server->config->server.base_path, rest, &request);
+    struct buf body = buf_make(OUT_HEAD_BYTES), out = buf_make(2 * OUT_HEAD_BYTES);
+    static const char room[LWS_PRE];
+    http_error_put(&body, code, refusal);
+    head.content_length = body.len;
+    buf_put(&out, room, sizeof room);
+    http_head_put(&out, &head, &request, &l->server->config->cors);
+    buf_put_slice(&out, buf_slice(&body));
+    if (out.failed == SYNC_OK)
+        (void)lws_write(wsi, (unsigned char *)out.bytes + LWS_PRE, out.len - LWS_PRE, LWS_WRITE_HTTP);
+    sync_metrics_http_request(&l->server->metrics, HTTP_ENDPOINT_WS, head.status);
+    buf_deinit(&body);
+    buf_deinit(&out);
+    return -1; /* and close */
+}

@@ -1,0 +1,61 @@
+#include "core/json_text.h"
+#include "server/http_internal.h"
+#include "server/system.h"
+#include "server/version.h"
+
+/* GET status: the predecessor's three fields, then ours. */
+static void answer_status(struct http *h)
+{
+    struct server *s = h->loop->server;
+    struct buf body = buf_make(8 << 10);
+    BUF_PUT_LIT(&body, "{\"ok\":true,\"data\":{\"openStores\":");
+    buf_put_u64(&body, server_open_count(s));
+    BUF_PUT_LIT(&body, ",\"connectedClients\":");
+    buf_put_u64(&body, (uint64_t)gauge_value(&s->metrics.ws_connections_active));
+    BUF_PUT_LIT(&body, ",\"uptime\":");
+    buf_put_u64(&body, (system_monotonic_ns() - s->started_ns) / 1000000000u);
+    BUF_PUT_LIT(&body, ",\"version\":");
+    json_put_text(&body, slice_str(SYNC_VERSION));
+    BUF_PUT_LIT(&body, ",\"databases\":");
+    buf_put_u64(&body, server_database_count(s));
+    BUF_PUT_LIT(&body, ",\"laggingSessions\":");
+    buf_put_u64(&body, (uint64_t)gauge_value(&s->metrics.sessions_lagging));
+    BUF_PUT_LIT(&body, ",\"durability\":");
+    json_put_text(&body, slice_str(s->config->storage.durability == DURABILITY_FSYNC ? "fsync" : "os"));
+    BUF_PUT_LIT(&body, "}}");
+    http_answer(h, 200, CONTENT_JSON, buf_slice(&body));
+    buf_deinit(&body);
+}
+
+static void answer_metrics(struct http *h)
+{
+    struct server *s = h->loop->server;
+    struct buf body = buf_make(METRICS_TEXT_BYTES_MAX);
+    gauge_set(&s->metrics.databases, (int64_t)server_database_count(s));
+    gauge_set(&s->metrics.process_resident_bytes, (int64_t)system_resident_bytes());
+    metrics_write(&s->metrics.registry, &body);
+    if (body.failed == SYNC_OK)
+        http_answer(h, 200, METRICS_CONTENT_TYPE, buf_slice(&body));
+    else
+        http_fail_later(h, "UNAVAILABLE", "out of memory");
+    buf_deinit(&body);
+}
+
+static void answer_ready(struct http *h)
+{
+    struct server *s = h->loop->server;
+    if (atomic_load(&s->ready) && !atomic_load(&s->draining))
+        http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true,\"data\":{\"ready\":true}}"));
+    else
+        http_fail_later(h, "UNAVAILABLE", "the server is starting or stopping");
+}
+
+void http_info(struct http *h)
+{
+    switch (h->request.endpoint) {
+    case HTTP_ENDPOINT_STATUS: answer_status(h); break;
+    case HTTP_ENDPOINT_METRICS: answer_metrics(h); break;
+    case HTTP_ENDPOINT_READYZ: answer_ready(h); break;
+    default: http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true,\"data\":{\"alive\":true}}")); break;
+    }
+}

@@ -1,0 +1,66 @@
+/* http_internal.h -- the state of an exchange, shared by http.c (in), http_send.c (out), http_changes.c and
+ * http_info.c (routes), and by nothing else. */
+#ifndef SERVER_HTTP_INTERNAL_H
+#define SERVER_HTTP_INTERNAL_H
+
+#include "core/log.h"
+#include "server/chunked.h"
+#include "server/http.h"
+#include "server/http_request.h"
+#include "server/http_response.h"
+#include "server/read_stream.h"
+#include "server/server.h"
+
+enum http_state {
+    HTTP_READING,   /* its body is coming */
+    HTTP_WORKING,   /* a job or a long poll is under way */
+    HTTP_ANSWERING, /* `out` waits to be sent, maybe more follows */
+    HTTP_ANSWERED,  /* all of it was handed over */
+};
+
+struct http {
+    struct loop *loop;
+    struct lws *wsi;
+    uint64_t id;
+    uint64_t began_ns;
+    enum http_state state;
+    struct http_request request;
+    struct site_id site;
+    bool has_since;
+    struct hlc since;
+    struct buf body;
+    struct chunked chunked_body;
+
+    int status;
+    bool close;     /* after the answer */
+    struct buf out; /* LWS_PRE of room, then what is sent next */
+    struct read_stream *stream;
+    bool chunked;
+    bool ends; /* nothing follows `out` */
+
+    struct subscriber subscriber; /* of a long poll */
+    uint64_t deadline_ms;         /* of a long poll; UINT64_MAX: none */
+    bool polling;
+    bool poll_again; /* something came while its delta was being read */
+};
+
+/* http_send.c: each ends the exchange's work; the answer goes out when the socket is writeable. */
+void http_answer(struct http *h, int status, const char *content_type, struct slice body);
+void http_fail(struct http *h, int status, const char *code, const char *message);
+void http_fail_later(struct http *h, const char *code, const char *message); /* 503 with Retry-After */
+void http_answer_head_only(struct http *h, const char *content_type);
+/* A piece of the stream is ready: the first brings the head along. */
+void http_send_piece(struct http *h, const char *content_type);
+/* The stream failed in the middle: `line` is sent (may be empty), then the connection is cut. */
+void http_break_off(struct http *h, struct slice line);
+
+/* http_changes.c */
+void http_get_changes(struct http *h);
+void http_apply_changes(struct http *h);
+void http_snapshot(struct http *h);
+void http_poll_now(struct http *h); /* a long poll's time is up, or it has to end */
+
+/* http_info.c */
+void http_info(struct http *h);
+
+#endif

@@ -1,0 +1,248 @@
+#include "server/loop.h"
+
+#include "server/http.h"
+#include "server/server.h"
+#include "server/ws.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* lws hands each connection this much memory: which of the two it is shows in what is set. */
+struct connection {
+    struct ws *ws;
+    struct http *http;
+};
+
+/* ---- libwebsockets */
+
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct connection *c = user;
+    struct loop *l = lws_context_user(lws_get_context(wsi));
+    switch (reason) {
+    case LWS_CALLBACK_WSI_CREATE: server_connection_opened(l->server); break;
+    case LWS_CALLBACK_WSI_DESTROY: server_connection_closed(l->server); break;
+
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return http_confirm_upgrade(l, wsi, in);
+    case LWS_CALLBACK_ESTABLISHED: return ws_open(l, wsi, &c->ws);
+    case LWS_CALLBACK_RECEIVE: return ws_receive(c->ws, in, len);
+    case LWS_CALLBACK_SERVER_WRITEABLE: return ws_writeable(c->ws);
+    case LWS_CALLBACK_CLOSED:
+        ws_closed(c->ws);
+        c->ws = NULL;
+        break;
+
+    case LWS_CALLBACK_HTTP: return http_begin(l, wsi, &c->http, in, len);
+    case LWS_CALLBACK_HTTP_BODY: return http_body(c->http, in, len);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION: return http_body_complete(c->http);
+    case LWS_CALLBACK_HTTP_WRITEABLE: return http_writeable(&c->http);
+    case LWS_CALLBACK_CLOSED_HTTP:
+    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+        http_closed(c == NULL ? NULL : c->http);
+        if (c != NULL) c->http = NULL;
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+/* rx_buffer_size is allocated for each WebSocket connection: small, since memory per idle connection counts
+ * and a long message is gathered in a buffer of its own anyway. */
+enum { WS_RECEIVE_BYTES = 2048 };
+
+static const struct lws_protocols protocols[] = {
+    {.name = "sync",
+     .callback = on_lws,
+     .per_session_data_size = sizeof(struct connection),
+     .rx_buffer_size = WS_RECEIVE_BYTES},
+    {0},
+};
+
+enum { HEADER_BYTES_MAX = 16 << 10, HEADER_TABLES_MAX = 4096, KEEPALIVE_S = 65 };
+
+static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
+{
+    const struct server *s = l->server;
+    const struct config *config = s->config;
+    void *foreign[1] = {&l->uv};
+    const lws_retry_bo_t keep_valid = {
+        .secs_since_valid_ping = (uint16_t)((config->server.ping_interval_ms + 999) / 1000),
+        .secs_since_valid_hangup =
+            (uint16_t)((config->server.ping_interval_ms + config->server.pong_timeout_ms + 999) / 1000),
+    };
+    l->keep_valid = keep_valid;
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER, /* listen.h has the sockets */
+        .protocols = protocols,
+        .gid = -1,
+        .uid = -1,
+        .user = l,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .foreign_loops = foreign,
+        .pt_serv_buf_size = LOOP_READ_BYTES,
+        .max_http_header_data2 = HEADER_BYTES_MAX,
+        .max_http_header_pool2 = HEADER_TABLES_MAX,
+        .keepalive_timeout = KEEPALIVE_S,
+        .timeout_secs = (config->limits.http_timeout_ms + 999) / 1000,
+        .server_string = "sync-coordinator",
+    };
+    if (config->server.ping_interval_ms > 0) info.retry_and_idle_policy = &l->keep_valid;
+    l->lws = lws_create_context(&info);
+    if (l->lws != NULL) l->vhost = lws_create_vhost(l->lws, &info);
+    if (l->vhost == NULL) return err_set(ec, SYNC_EIO, "set up libwebsockets: its message stands above");
+    return listener_open(&l->listener, l, s->listen_address, s->port, ec);
+}
+
+/* ---- the inbox */
+
+void loop_post(struct loop *l, struct job *j)
+{
+    j->next = NULL;
+    pthread_mutex_lock(&l->lock);
+    *l->inbox_end = j;
+    l->inbox_end = &j->next;
+    pthread_mutex_unlock(&l->lock);
+    (void)uv_async_send(&l->wake); /* fails only for a handle that is no async */
+}
+
+/* Unhooks the whole list under the lock and works on it without: done() may post again. */
+static void on_wake(uv_async_t *wake)
+{
+    struct loop *l = wake->data;
+    pthread_mutex_lock(&l->lock);
+    struct job *j = l->inbox;
+    l->inbox = NULL;
+    l->inbox_end = &l->inbox;
+    pthread_mutex_unlock(&l->lock);
+    while (j != NULL) {
+        struct job *next = j->next;
+        j->done(j);
+        j = next;
+    }
+    if (l->stopping) uv_stop(&l->uv);
+}
+
+/* ---- deadlines */
+
+uint64_t loop_now_ms(const struct loop *l)
+{
+    return uv_now(&l->uv);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct loop *l = timer->data;
+    uint64_t now_ms = loop_now_ms(l);
+    uint32_t cursor = 0;
+    struct ws *w;
+    struct http *h;
+    l->timer_ms = UINT64_MAX;
+    listener_resume(&l->listener);
+    while ((w = id_table_next(&l->sessions, &cursor)) != NULL) loop_wake_at(l, ws_tick(w, now_ms));
+    cursor = 0;
+    while ((h = id_table_next(&l->exchanges, &cursor)) != NULL) loop_wake_at(l, http_tick(h, now_ms));
+}
+
+void loop_wake_at(struct loop *l, uint64_t deadline_ms)
+{
+    if (deadline_ms >= l->timer_ms) return;
+    uint64_t now_ms = loop_now_ms(l);
+    l->timer_ms = deadline_ms;
+    (void)uv_timer_start(&l->timer, on_timer, deadline_ms > now_ms ? deadline_ms - now_ms : 0, 0);
+}
+
+/* ---- life */
+
+enum sync_err loop_open(struct loop *l, struct server *server, uint32_t index, struct err_ctx *ec)
+{
+    *l = (struct loop){.server = server, .index = index, .timer_ms = UINT64_MAX};
+    l->inbox_end = &l->inbox;
+    (void)pthread_mutex_init(&l->lock, NULL);
+    if (uv_loop_init(&l->uv) != 0) return err_set(ec, SYNC_EIO, "make an event loop");
+    l->uv_open = true;
+    l->wake.data = l->timer.data = l;
+    if (uv_async_init(&l->uv, &l->wake, on_wake) != 0 || uv_timer_init(&l->uv, &l->timer) != 0)
+        return err_set(ec, SYNC_EIO, "make an event loop");
+    l->json = json_reader_new(server->config->limits.json_depth);
+    l->scratch = malloc(LWS_PRE + LOOP_SEND_BYTES);
+    if (l->json == NULL || l->scratch == NULL || !hub_init(&l->hub))
+        return err_set(ec, SYNC_ENOMEM, "no memory for an event loop");
+    return open_lws(l, ec);
+}
+
+static void *run(void *arg)
+{
+    struct loop *l = arg;
+    while (!l->stopping) (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+enum sync_err loop_start(struct loop *l, struct err_ctx *ec)
+{
+    enum sync_err rc = thread_start(&l->thread, "loop", run, l, ec);
+    l->thread_started = rc == SYNC_OK;
+    return rc;
+}
+
+static void stop_done(struct job *j)
+{
+    j->home->stopping = true; /* on_wake() stops the loop when its list is done */
+    free(j);
+}
+
+void loop_stop(struct loop *l)
+{
+    if (!l->thread_started) return;
+    struct job *j = calloc(1, sizeof *j);
+    if (j == NULL) abort(); /* nothing could end the thread */
+    j->home = l;
+    j->done = stop_done;
+    loop_post(l, j);
+    pthread_join(l->thread, NULL);
+    l->thread_started = false;
+}
+
+/* Jobs that came after the loop had stopped: those who sent them have joined by now. */
+static void finish_inbox(struct loop *l)
+{
+    while (l->inbox != NULL) {
+        struct job *j = l->inbox;
+        l->inbox = j->next;
+        j->done(j);
+    }
+    l->inbox_end = &l->inbox;
+}
+
+void loop_close(struct loop *l)
+{
+    if (!l->uv_open) return;
+    listener_close(&l->listener);
+    uv_close((uv_handle_t *)&l->wake, NULL);
+    uv_close((uv_handle_t *)&l->timer, NULL);
+    /* With a loop that is not its own, libwebsockets is taken down in two steps: the first closes every
+     * connection, the loop runs until their handles are gone, and the second frees the rest. */
+    if (l->lws != NULL) lws_context_destroy(l->lws);
+    (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+    if (l->lws != NULL) lws_context_destroy(l->lws);
+    (void)uv_loop_close(&l->uv);
+    finish_inbox(l); /* answers whose askers are gone */
+    if (l->hub.buckets != NULL) hub_deinit(&l->hub);
+    id_table_deinit(&l->sessions);
+    id_table_deinit(&l->exchanges);
+    json_reader_free(l->json);
+    free(l->scratch);
+    (void)pthread_mutex_destroy(&l->lock);
+    l->uv_open = false;
+}
+
+void loop_drain(struct loop *l)
+{
+    uint32_t cursor = 0;
+    struct ws *w;
+    struct http *h;
+    l->draining = true;
+    listener_close(&l->listener);
+    while ((w = id_table_next(&l->sessions, &cursor)) != NULL) ws_drain(w);
+    cursor = 0;
+    while ((h = id_table_next(&l->exchanges, &cursor)) != NULL) http_drain(h);
+}

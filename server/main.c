@@ -1,0 +1,133 @@
+/* main.c -- the program: configuration in, server up, signals, server down. */
+#include "core/config.h"
+#include "server/server.h"
+#include "server/system.h"
+#include "server/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Reads a file for the configuration. */
+static enum sync_err read_file(void *arg, const char *path, struct buf *ret, struct err_ctx *ec)
+{
+    (void)arg;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return err_set(ec, errno == ENOENT ? SYNC_ENOTFOUND : SYNC_EIO, "%s", strerror(errno));
+    enum sync_err rc = SYNC_OK;
+    for (;;) {
+        char bytes[4096];
+        ssize_t n = read(fd, bytes, sizeof bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) rc = err_set(ec, SYNC_EIO, "%s", strerror(errno));
+        if (n <= 0) break;
+        buf_put(ret, bytes, (size_t)n);
+    }
+    (void)close(fd);
+    return rc == SYNC_OK ? buf_check(ret, ec) : rc;
+}
+
+/* One write() a line, so that lines of several threads do not mix. */
+static void write_line(void *arg, const char *line, size_t len)
+{
+    (void)arg;
+    while (len > 0) {
+        ssize_t n = write(STDERR_FILENO, line, len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return; /* nobody reads the log: the server goes on without */
+        line += n;
+        len -= (size_t)n;
+    }
+}
+
+static uint64_t wall_ms(void *arg)
+{
+    (void)arg;
+    return system_wall_ms();
+}
+
+static int print(void (*put)(const struct loaded_config *c, struct buf *ret), const struct loaded_config *c)
+{
+    struct buf text = buf_make(CONFIG_TEXT_BYTES_MAX);
+    struct err_ctx ec;
+    put(c, &text);
+    enum sync_err rc = buf_check(&text, &ec);
+    if (rc == SYNC_OK) (void)fwrite(text.bytes, 1, text.len, stdout);
+    buf_deinit(&text);
+    return rc == SYNC_OK && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void put_help(const struct loaded_config *c, struct buf *ret)
+{
+    (void)c;
+    config_write_help(ret);
+}
+
+/* Waits for SIGTERM or SIGINT. They are blocked in every thread from before the first one starts. */
+static void wait_for_end(const sigset_t *ends)
+{
+    int signal;
+    while (sigwait(ends, &signal) != 0) continue;
+}
+
+static int run(const struct loaded_config *loaded)
+{
+    struct log_output output;
+    struct server server;
+    struct err_ctx ec;
+    sigset_t ends;
+    log_output_init(&output, (struct log_sink){.write = write_line, .now_ms = wall_ms});
+    log_configure(&output, loaded->config.logging.level, loaded->config.logging.format,
+                  slice_str(loaded->config.logging.namespaces));
+    struct logger logger = logger_of(&output);
+    for (size_t i = 0; i < loaded->warnings.count; i++)
+        log_warn(&logger, LOG_CONFIG, "config.warning", LOG_SLICE("text", loaded->warnings.items[i]));
+
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone shows as an error of the write */
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    if (server_start(&server, &loaded->config, logger, &ec) != SYNC_OK) {
+        log_error(&logger, LOG_SERVER, "server.start_failed", LOG_FAILURE(&ec));
+        return EXIT_FAILURE;
+    }
+    wait_for_end(&ends);
+    log_info(&logger, LOG_SERVER, "server.stopping");
+    server_stop(&server);
+    return EXIT_SUCCESS;
+}
+
+static int carry_out(const struct loaded_config *loaded)
+{
+    switch (loaded->command) {
+    case CONFIG_RUN: return run(loaded);
+    case CONFIG_CHECK: return EXIT_SUCCESS;
+    case CONFIG_PRINT: return print(config_write, loaded);
+    case CONFIG_HELP: return print(put_help, loaded);
+    case CONFIG_VERSION: return puts(SYNC_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    }
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct loaded_config loaded;
+    struct err_ctx ec;
+    const struct config_input in = {.argc = argc,
+                                    .argv = (const char *const *)argv,
+                                    .environment = (const char *const *)environ,
+                                    .read_file = read_file};
+    if (config_load(&in, &loaded, &ec) != SYNC_OK) {
+        (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
+        return EXIT_FAILURE;
+    }
+    int code = carry_out(&loaded);
+    config_unload(&loaded);
+    return code;
+}

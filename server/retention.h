@@ -1,0 +1,33 @@
+/* retention.h -- removes tombstones that are older than the retention horizon, little by little.
+ *
+ * A thread of its own walks the databases, finds old tombstones with a reader's view, and has them removed by
+ * the store thread in small writes, one at a time, so that batches never wait for long. It does not go past
+ * the watermark of a session that is connected: what such a client has not fetched yet stays. Whoever comes
+ * back with an older watermark is told (protocol section 8.4).
+ *
+ * Threads: start and stop on the main thread. */
+#ifndef SERVER_RETENTION_H
+#define SERVER_RETENTION_H
+
+#include "core/err.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct server;
+
+enum { PRUNE_STEP_MAX = 500 }; /* tombstones looked at, and removed, at a time */
+
+struct retention {
+    struct server *server;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards stopping and the `finished` of jobs */
+    pthread_cond_t changed;
+    bool stopping;
+    bool started;
+};
+
+enum sync_err retention_start(struct retention *r, struct server *server, struct err_ctx *ec);
+void retention_stop(struct retention *r); /* all-zero ones too; loops and store threads still run */
+
+#endif

@@ -1,0 +1,256 @@
+#include "server/server.h"
+
+#include "server/listen.h"
+#include "server/loop.h"
+#include "server/store_thread.h"
+#include "server/system.h"
+#include "server/version.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOOPS_MAX = 64, LOOPS_DEFAULT_MAX = 8, FILES_BESIDE_CONNECTIONS = 1024 };
+
+/* ---- any thread */
+
+bool server_admits(struct server *s)
+{
+    if (atomic_load(&s->draining)) return false;
+    if (atomic_load(&s->connections) < s->config->limits.connections) return true;
+    counter_add(&s->metrics.limit_hits[LIMIT_CONNECTIONS], 1);
+    return false;
+}
+
+void server_connection_opened(struct server *s)
+{
+    atomic_fetch_add(&s->connections, 1);
+}
+
+void server_connection_closed(struct server *s)
+{
+    atomic_fetch_sub(&s->connections, 1);
+}
+
+void server_work_begins(struct server *s)
+{
+    atomic_fetch_add(&s->work, 1);
+}
+
+void server_work_ends(struct server *s)
+{
+    if (atomic_fetch_sub(&s->work, 1) != 1) return;
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_broadcast(&s->idle);
+    pthread_mutex_unlock(&s->lock);
+}
+
+struct shard *server_shard(struct server *s, struct slice database)
+{
+    return store_shard(s->store, store_shard_of(s->store, database));
+}
+
+struct store_thread *server_store_thread(struct server *s, struct slice database)
+{
+    return &s->store_threads[store_shard_of(s->store, database)];
+}
+
+uint64_t server_database_count(const struct server *s)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < store_shard_count(s->store); i++)
+        count += shard_database_count(store_shard(s->store, i));
+    return count;
+}
+
+uint64_t server_open_count(const struct server *s)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < store_shard_count(s->store); i++)
+        count += shard_open_count(store_shard(s->store, i));
+    return count;
+}
+
+/* ---- start */
+
+/* Room for as many files as connections may be open. libwebsockets sizes its tables by this limit, so it is
+ * set to what is needed and no more. */
+static void set_file_limit(struct server *s)
+{
+    struct rlimit limit;
+    rlim_t want = (rlim_t)s->config->limits.connections + FILES_BESIDE_CONNECTIONS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    if (limit.rlim_max != RLIM_INFINITY && want > limit.rlim_max) {
+        log_warn(&s->logger, LOG_SERVER, "server.few_files", LOG_U64("wanted", want),
+                 LOG_U64("allowed", limit.rlim_max),
+                 LOG_STR("next", "connections beyond that are refused; raise the limit of open files"));
+        want = limit.rlim_max;
+    }
+    limit.rlim_cur = want;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* the limit that is there serves, only less */
+}
+
+static uint32_t loops_wanted(const struct config *config)
+{
+    if (config->server.threads > 0)
+        return config->server.threads < LOOPS_MAX ? config->server.threads : LOOPS_MAX;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (processors < 1) return 1;
+    return processors < LOOPS_DEFAULT_MAX ? (uint32_t)processors : LOOPS_DEFAULT_MAX;
+}
+
+static enum sync_err open_store(struct server *s, struct err_ctx *ec)
+{
+    const struct store_config cfg = {
+        .dir = s->config->storage.data_dir,
+        .shards = s->config->storage.shards,
+        .sync = s->config->storage.durability == DURABILITY_FSYNC,
+        .allow_resurrection = s->config->sync.allow_resurrection,
+        .write_buffer_bytes = s->config->storage.write_buffer_bytes,
+        .block_cache_bytes = s->config->storage.block_cache_bytes,
+    };
+    enum sync_err rc = store_open(&cfg, &s->store, ec);
+    if (rc != SYNC_OK) err_wrap(ec, "open the store in %s", cfg.dir);
+    return rc;
+}
+
+static enum sync_err start_store_threads(struct server *s, struct err_ctx *ec)
+{
+    uint32_t count = store_shard_count(s->store);
+    s->store_threads = calloc(count, sizeof *s->store_threads);
+    if (s->store_threads == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for %u threads", count);
+    for (; s->store_thread_count < count; s->store_thread_count++) {
+        uint32_t i = s->store_thread_count;
+        enum sync_err rc = store_thread_start(&s->store_threads[i], s, store_shard(s->store, i), ec);
+        if (rc != SYNC_OK) return rc;
+    }
+    return SYNC_OK;
+}
+
+static enum sync_err open_loops(struct server *s, struct err_ctx *ec)
+{
+    uint32_t count = loops_wanted(s->config);
+    enum sync_err rc =
+        listen_resolve(s->config->server.host, s->config->server.port, s->listen_address, &s->port, ec);
+    if (rc != SYNC_OK) return rc;
+    s->loops = calloc(count, sizeof *s->loops);
+    if (s->loops == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for %u event loops", count);
+    while (rc == SYNC_OK && s->loop_count < count) {
+        uint32_t i = s->loop_count++; /* counted even when it fails: loop_close() takes half-open ones */
+        rc = loop_open(&s->loops[i], s, i, ec);
+    }
+    for (uint32_t i = 0; i < s->loop_count && rc == SYNC_OK; i++) rc = loop_start(&s->loops[i], ec);
+    return rc;
+}
+
+static void set_session_config(struct server *s)
+{
+    s->session_config = (struct session_config){
+        .nudge_facts = s->config->sync.nudge_facts,
+        .page_proof_timeout_ms = s->config->sync.page_proof_timeout_ms,
+        .renudge_interval_ms = s->config->sync.renudge_interval_ms,
+        .handshake_timeout_ms = s->config->limits.handshake_timeout_ms,
+        .requests_max = s->config->limits.requests_in_flight,
+    };
+}
+
+static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
+{
+    s->auth = auth_new(&s->config->auth);
+    if (s->auth == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the tokens");
+    enum sync_err rc = open_store(s, ec);
+    if (rc == SYNC_OK) rc = start_store_threads(s, ec);
+    if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
+    if (rc == SYNC_OK) rc = open_loops(s, ec);
+    if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
+    return rc;
+}
+
+enum sync_err server_start(struct server *s, const struct config *config, struct logger logger,
+                           struct err_ctx *ec)
+{
+    pthread_condattr_t monotonic;
+    *s = (struct server){.config = config, .logger = logger, .started_ns = system_monotonic_ns()};
+    (void)pthread_mutex_init(&s->lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&s->idle, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    sync_metrics_init(&s->metrics);
+    gauge_set(&s->metrics.process_start_ms, (int64_t)system_wall_ms());
+    lws_set_log_level(LLL_ERR, NULL);
+    set_session_config(s);
+    set_file_limit(s);
+    enum sync_err rc = start_parts(s, ec);
+    if (rc != SYNC_OK) {
+        struct err_ctx why = *ec;
+        server_stop(s);
+        *ec = why;
+        return rc;
+    }
+    atomic_store(&s->ready, true);
+    log_info(&s->logger, LOG_SERVER, "server.listening", LOG_STR("host", config->server.host),
+             LOG_U64("port", s->port), LOG_STR("base_path", config->server.base_path),
+             LOG_U64("threads", s->loop_count), LOG_U64("shards", s->store_thread_count),
+             LOG_U64("databases", server_database_count(s)), LOG_STR("version", SYNC_VERSION));
+    return SYNC_OK;
+}
+
+/* ---- stop */
+
+static void drain_done(struct job *j)
+{
+    loop_drain(j->home);
+    server_work_ends(j->home->server);
+    free(j);
+}
+
+/* Sessions and exchanges end; waits until none is left, or the time is over. */
+static void drain(struct server *s)
+{
+    struct timespec until;
+    atomic_store(&s->draining, true);
+    for (uint32_t i = 0; i < s->loop_count; i++) {
+        struct job *j = s->loops[i].thread_started ? calloc(1, sizeof *j) : NULL;
+        if (j == NULL) continue;
+        server_work_begins(s);
+        j->home = &s->loops[i];
+        j->done = drain_done;
+        loop_post(j->home, j);
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += s->config->server.drain_timeout_ms / 1000;
+    until.tv_nsec += (long)(s->config->server.drain_timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&s->lock);
+    while (atomic_load(&s->work) > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) != ETIMEDOUT)
+        continue;
+    pthread_mutex_unlock(&s->lock);
+    uint32_t left = atomic_load(&s->work);
+    if (left > 0)
+        log_warn(&s->logger, LOG_SERVER, "server.drain_timeout", LOG_U64("left", left),
+                 LOG_STR("next", "they are cut off; nothing unanswered was acknowledged"));
+}
+
+void server_stop(struct server *s)
+{
+    drain(s);
+    retention_stop(&s->retention);
+    for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
+    /* What was queued is still read and written; its answers find nobody. */
+    worker_pool_stop(&s->readers);
+    for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
+    for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
+    free(s->loops);
+    free(s->store_threads);
+    store_close(s->store);
+    auth_free(s->auth);
+    log_info(&s->logger, LOG_SERVER, "server.stopped");
+    (void)pthread_cond_destroy(&s->idle);
+    (void)pthread_mutex_destroy(&s->lock);
+}

@@ -1,0 +1,179 @@
+#include "server/ws.h"
+
+#include "server/system.h"
+#include "server/ws_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void deliver(struct subscriber *s, struct frame *f);
+
+static struct ws *ws_of(struct subscriber *s)
+{
+    return (struct ws *)((char *)s - offsetof(struct ws, subscriber));
+}
+
+int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
+{
+    const struct config_limits *limits = &l->server->config->limits;
+    char id[CONNECTION_ID_TEXT + 1];
+    struct ws *w = calloc(1, sizeof *w);
+    if (w == NULL) return -1;
+    (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)system_random_u64());
+    w->loop = l;
+    w->wsi = wsi;
+    w->id = id_table_add(&l->sessions, w);
+    w->logger = logger_for_conn(&l->server->logger, slice_str(id));
+    w->receiving = buf_make(limits->message_bytes + JSON_PADDING);
+    w->late_end = &w->late;
+    w->texts_end = &w->texts;
+    w->pushes = push_queue_make(limits->session_queue_frames, limits->session_queue_bytes);
+    w->subscriber.deliver = deliver;
+    session_init(&w->session, &l->server->session_config, id, loop_now_ms(l));
+    if (w->id == 0) {
+        session_deinit(&w->session);
+        free(w);
+        return -1;
+    }
+    *ret = w;
+    server_work_begins(l->server);
+    gauge_add(&l->server->metrics.ws_connections_active, 1);
+    counter_add(&l->server->metrics.ws_connections, 1);
+    log_debug(&w->logger, LOG_WS, "ws.open", LOG_U64("loop", l->index));
+    loop_wake_at(l, session_deadline_ms(&w->session));
+    return 0;
+}
+
+void ws_closed(struct ws *w)
+{
+    if (w == NULL) return;
+    struct sync_metrics *m = &w->loop->server->metrics;
+    log_debug(&w->logger, LOG_WS, "ws.closed", LOG_SLICE("db", session_database(&w->session)));
+    gauge_add(&m->ws_connections_active, -1);
+    if (w->lag_counted) gauge_add(&m->sessions_lagging, -1);
+    id_table_remove(&w->loop->sessions, w->id);
+    hub_unsubscribe(&w->loop->hub, &w->subscriber);
+    while (w->late != NULL) {
+        struct ws_late *late = w->late;
+        w->late = late->next;
+        if (late->message != NULL) message_deinit(late->message);
+        free(late->message);
+        free(late);
+    }
+    read_stream_release(w->stream);
+    ws_free_output(w);
+    buf_deinit(&w->receiving);
+    session_deinit(&w->session);
+    server_work_ends(w->loop->server);
+    free(w);
+}
+
+/* ---- in */
+
+/* Who has not had a handshake has no reason to send much. */
+enum { HANDSHAKE_BYTES_MAX = 64 << 10 };
+
+static size_t bytes_max(const struct ws *w)
+{
+    size_t message_bytes = w->loop->server->config->limits.message_bytes;
+    return w->session.state == SESSION_NEW && message_bytes > HANDSHAKE_BYTES_MAX ? HANDSHAKE_BYTES_MAX
+                                                                                  : message_bytes;
+}
+
+static void too_long(struct ws *w)
+{
+    struct session_update u = {0};
+    struct err_ctx ec;
+    counter_add(&w->loop->server->metrics.limit_hits[LIMIT_MESSAGE_BYTES], 1);
+    log_warn(&w->logger, LOG_WS, "ws.message_too_long", LOG_U64("bytes_max", bytes_max(w)));
+    (void)err_set(&ec, SYNC_ELIMIT, "a message may have up to %zu bytes here", bytes_max(w));
+    session_broken_message(&w->session, &ec, &u);
+    ws_carry_out(w, &u);
+    w->closing = true;
+    w->close_code = LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE;
+    ws_want_write(w);
+}
+
+/* Makes a message of what has come. */
+static void read_message(struct ws *w)
+{
+    struct err_ctx ec;
+    size_t len = w->receiving.len;
+    static const char padding[JSON_PADDING];
+    buf_put(&w->receiving, padding, sizeof padding); /* its ceiling has room for it */
+    struct message *m = malloc(sizeof *m);
+    enum sync_err rc = m == NULL ? err_set(&ec, SYNC_ENOMEM, "out of memory") : buf_check(&w->receiving, &ec);
+    if (rc == SYNC_OK && w->receiving_binary)
+        rc = err_set(&ec, SYNC_EBADMSG, "messages are text, not binary");
+    if (rc == SYNC_OK) {
+        size_t all;
+        char *text = buf_take(&w->receiving, &all);
+        rc = message_read(w->loop->json, text, len, m, &ec);
+    }
+    buf_deinit(&w->receiving);
+    if (rc != SYNC_OK) {
+        free(m);
+        m = NULL;
+    }
+    ws_take_message(w, m, &ec);
+}
+
+int ws_receive(struct ws *w, const char *bytes, size_t len)
+{
+    if (w->closing) return 0;
+    size_t text_max = bytes_max(w);
+    counter_add(&w->loop->server->metrics.receive_bytes, len);
+    if (lws_is_first_fragment(w->wsi)) w->receiving_binary = lws_frame_is_binary(w->wsi) != 0;
+    if (w->receiving.len > text_max || len > text_max - w->receiving.len) {
+        buf_deinit(&w->receiving);
+        too_long(w);
+        return 0;
+    }
+    buf_put(&w->receiving, bytes, len);
+    if (lws_is_final_fragment(w->wsi) && lws_remaining_packet_payload(w->wsi) == 0) read_message(w);
+    return 0;
+}
+
+/* ---- pushes */
+
+static void deliver(struct subscriber *s, struct frame *f)
+{
+    struct ws *w = ws_of(s);
+    if (w->closing || !session_takes_pushes(&w->session)) return;
+    if (!push_queue_put(&w->pushes, frame_ref(f))) {
+        frame_unref(f);
+        ws_overflowed(w);
+        return;
+    }
+    counter_add(&w->loop->server->metrics.changes_broadcast, f->fact_count);
+    if (loop_now_ms(w->loop) >= w->push_after_ms) ws_want_write(w);
+}
+
+/* ---- time */
+
+uint64_t ws_tick(struct ws *w, uint64_t now_ms)
+{
+    struct session_update u;
+    session_tick(&w->session, system_random_u64(), now_ms, &u);
+    ws_carry_out(w, &u);
+    if (w->pushes.count > 0 && now_ms >= w->push_after_ms) ws_want_write(w);
+    uint64_t deadline_ms = session_deadline_ms(&w->session);
+    if (w->pushes.count > 0 && now_ms < w->push_after_ms && w->push_after_ms < deadline_ms)
+        deadline_ms = w->push_after_ms;
+    return deadline_ms;
+}
+
+void ws_drain(struct ws *w)
+{
+    w->draining = true;
+    ws_settle(w);
+}
+
+bool ws_proven_watermark(const struct subscriber *s, struct hlc *ret)
+{
+    const struct ws *w = (const struct ws *)((const char *)s - offsetof(struct ws, subscriber));
+    if (s->deliver != deliver) return false;
+    *ret = w->session.proven;
+    return w->session.has_proven;
+}

@@ -1,0 +1,314 @@
+#include "server/apply.h"
+#include "server/system.h"
+#include "server/ws_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* The metrics' label for each of the session's reasons. */
+static enum nudge_reason reason_of(enum nudge_cause cause)
+{
+    switch (cause) {
+    case NUDGED_BULK: return NUDGE_BULK;
+    case NUDGED_SNAPSHOT: return NUDGE_SNAPSHOT;
+    case NUDGED_LAGGING: return NUDGE_LAGGING;
+    case NUDGED_PERIODIC: return NUDGE_PERIODIC;
+    case NUDGED_PAGE: break;
+    }
+    return NUDGE_PAGE;
+}
+
+/* ---- the handshake: who is it, and what is the database's site id? */
+
+struct open_job {
+    struct job job;
+    uint64_t asker;
+    struct shard *shard;
+    struct site_id server_site;
+    size_t database_len;
+    char database[DATABASE_ID_MAX];
+};
+
+static void open_run(struct job *job)
+{
+    struct open_job *j = (struct open_job *)job;
+    struct view *v = NULL;
+    job->rc = view_open(j->shard, slice_of(j->database, j->database_len), &v, &job->ec);
+    if (job->rc == SYNC_OK) j->server_site = view_database(v)->server_site;
+    view_close(v);
+}
+
+static void opened(struct ws *w, enum sync_err rc, struct err_ctx *ec, const struct site_id *server_site)
+{
+    struct session_update u;
+    /* Subscribed before the client is told, so that nothing falls between its first delta and the pushes. */
+    w->subscriber.site = w->session.site;
+    if (rc == SYNC_OK && !hub_subscribe(&w->loop->hub, session_database(&w->session), &w->subscriber))
+        rc = err_set(ec, SYNC_ENOMEM, "out of memory");
+    if (rc == SYNC_EAUTH || rc == SYNC_EFORBIDDEN) {
+        counter_add(&w->loop->server->metrics.auth_failures, 1);
+        log_warn(&w->logger, LOG_AUTH, "auth.refused", LOG_SLICE("db", session_database(&w->session)),
+                 LOG_FAILURE(ec));
+    } else if (rc != SYNC_OK) {
+        log_error(&w->logger, LOG_WS, "ws.open_failed", LOG_SLICE("db", session_database(&w->session)),
+                  LOG_FAILURE(ec));
+    } else {
+        log_debug(&w->logger, LOG_WS, "ws.handshake", LOG_SLICE("db", session_database(&w->session)));
+    }
+    session_opened(&w->session, rc, ec, server_site, system_random_u64(), loop_now_ms(w->loop), &u);
+    ws_carry_out(w, &u);
+}
+
+static void open_done(struct job *job)
+{
+    struct open_job *j = (struct open_job *)job;
+    struct ws *w = id_table_get(&job->home->sessions, j->asker);
+    if (w != NULL) opened(w, job->rc, &job->ec, &j->server_site);
+    free(j);
+}
+
+static void start_open(struct ws *w, const struct message *handshake)
+{
+    struct err_ctx ec;
+    struct slice database = session_database(&w->session);
+    counter_add(&w->loop->server->metrics.auth_attempts, 1);
+    enum sync_err rc = auth_check(w->loop->server->auth, handshake->token, &ec);
+    struct open_job *j = rc == SYNC_OK ? calloc(1, sizeof *j) : NULL;
+    if (rc == SYNC_OK && j == NULL) rc = err_set(&ec, SYNC_ENOMEM, "out of memory");
+    if (rc != SYNC_OK) {
+        opened(w, rc, &ec, NULL);
+        return;
+    }
+    j->job.home = w->loop;
+    j->job.run = open_run;
+    j->job.done = open_done;
+    j->asker = w->id;
+    j->shard = server_shard(w->loop->server, database);
+    j->database_len = database.len;
+    memcpy(j->database, database.bytes, database.len);
+    worker_pool_put(&w->loop->server->readers, &j->job);
+}
+
+/* ---- batches */
+
+static void applied(struct ws *w, const struct message *m, enum sync_err rc, const struct err_ctx *ec,
+                    const struct merge_result *result)
+{
+    struct session_update u;
+    session_applied(&w->session, m->request_id, m->batch.fact_count, rc, ec, result, &u);
+    ws_carry_out(w, &u);
+}
+
+/* The acknowledgement: see apply.h for what makes it true. */
+static void apply_finished(struct loop *l, const struct apply_job *j)
+{
+    struct ws *w = id_table_get(&l->sessions, j->asker);
+    if (w != NULL) applied(w, j->message, j->store.job.rc, &j->store.job.ec, &j->request.result);
+}
+
+static void start_apply(struct ws *w, struct message **m)
+{
+    struct err_ctx ec;
+    enum sync_err rc = apply_submit(w->loop, session_database(&w->session), &w->session.site, *m, w->id,
+                                    apply_finished, &ec);
+    if (rc == SYNC_OK) {
+        *m = NULL;
+        return;
+    }
+    log_debug(&w->logger, LOG_SERVICE, "apply.refused", LOG_FAILURE(&ec));
+    applied(w, *m, rc, &ec, NULL);
+}
+
+/* ---- deltas and snapshots */
+
+void ws_read_finished(struct ws *w, const struct session_read_result *result)
+{
+    struct session_update u;
+    read_stream_release(w->stream);
+    w->stream = NULL;
+    w->stream_ready = w->in_delta = false;
+    session_read_done(&w->session, result, loop_now_ms(w->loop), &u);
+    ws_carry_out(w, &u);
+}
+
+/* A `changes` message that has begun cannot be taken back or completed: only closing tells the client that it
+ * is not whole. It comes back and asks again. */
+static void break_off(struct ws *w, const struct err_ctx *ec)
+{
+    log_error(&w->logger, LOG_WS, "delta.broken_off", LOG_SLICE("db", session_database(&w->session)),
+              LOG_FAILURE(ec));
+    w->closing = true;
+    w->close_code = CLOSE_INTERNAL;
+    w->session.state = SESSION_CLOSED;
+    ws_want_write(w);
+}
+
+static void on_piece(struct loop *l, uint64_t asker, struct read_stream *s)
+{
+    struct ws *w = id_table_get(&l->sessions, asker);
+    const struct read_piece *piece = read_stream_piece(s);
+    assert(w != NULL && w->stream == s); /* a connection that goes releases its stream */
+    if (piece->rc != SYNC_OK) {
+        if (w->in_delta) {
+            break_off(w, &piece->ec);
+            return;
+        }
+        log_error(&w->logger, LOG_WS, "read.failed", LOG_SLICE("db", session_database(&w->session)),
+                  LOG_FAILURE(&piece->ec));
+        struct err_ctx ec = piece->ec; /* the piece goes with its stream */
+        ws_read_finished(w, &(struct session_read_result){.rc = piece->rc, .ec = &ec});
+        return;
+    }
+    if (piece->first && piece->delta.pruned) {
+        struct session_update u;
+        session_pruned(&w->session, &u);
+        ws_carry_out(w, &u);
+    }
+    w->stream_ready = true;
+    ws_want_write(w);
+}
+
+static void start_delta(struct ws *w, const struct session_action *a)
+{
+    const struct delta_request request = {
+        .database = session_database(&w->session),
+        .asker = w->session.site,
+        .has_since = a->has_since,
+        .since = a->since,
+        .page_bytes_max = w->loop->server->config->limits.delta_bytes,
+    };
+    w->stream = read_stream_delta(w->loop, READ_WS_DELTA, &request, w->id, on_piece);
+}
+
+/* ---- what the session decided */
+
+static void hold_input(struct ws *w, bool hold)
+{
+    if (w->held == hold) return;
+    w->held = hold;
+    (void)lws_rx_flow_control(w->wsi, hold ? 0 : 1); /* fails only for a connection that is closing */
+}
+
+static void no_stream(struct ws *w)
+{
+    struct err_ctx ec;
+    enum sync_err rc = err_set(&ec, SYNC_ENOMEM, "out of memory");
+    ws_read_finished(w, &(struct session_read_result){.rc = rc, .ec = &ec});
+}
+
+static void carry_out(struct ws *w, struct session_action *a)
+{
+    switch (a->type) {
+    case SESSION_SEND: (void)ws_queue_text(w, buf_slice(&a->text)); break;
+    case SESSION_OPEN: start_open(w, a->message); break;
+    case SESSION_APPLY: start_apply(w, &a->message); break;
+    case SESSION_DELTA:
+        start_delta(w, a);
+        if (w->stream == NULL) no_stream(w);
+        break;
+    case SESSION_CUT:
+        if (w->stream != NULL) read_stream_cut(w->stream);
+        break;
+    case SESSION_SNAPSHOT:
+        (void)push_queue_drop(&w->pushes); /* the client drops pushes while it boots, and is nudged after */
+        w->stream = read_stream_snapshot(w->loop, READ_WS_SNAPSHOT, session_database(&w->session), a->message,
+                                         w->id, on_piece);
+        a->message = NULL;
+        if (w->stream == NULL) no_stream(w);
+        break;
+    case SESSION_HOLD: hold_input(w, true); break;
+    case SESSION_RELEASE: break; /* ws_settle() works through what came meanwhile */
+    case SESSION_CLOSE:
+        w->closing = true;
+        w->close_code = a->close_code;
+        ws_want_write(w);
+        break;
+    }
+}
+
+void ws_carry_out(struct ws *w, struct session_update *u)
+{
+    if (u->nudged) {
+        counter_add(&w->loop->server->metrics.nudges[reason_of(u->cause)], 1);
+        log_debug(&w->logger, LOG_WS, "ws.nudge", LOG_U64("cause", u->cause));
+    }
+    for (size_t i = 0; i < u->count; i++) carry_out(w, &u->actions[i]);
+    session_update_deinit(u);
+    ws_settle(w);
+}
+
+static void process(struct ws *w, struct message *m, const struct err_ctx *ec)
+{
+    struct session_update u;
+    if (m == NULL) {
+        log_debug(&w->logger, LOG_WS, "ws.unreadable", LOG_FAILURE(ec));
+        session_broken_message(&w->session, ec, &u);
+    } else {
+        session_message(&w->session, m, loop_now_ms(w->loop), &u);
+    }
+    ws_carry_out(w, &u);
+}
+
+/* Input that is held back may still bring what the library had already read: it waits here, bounded by one
+ * read of the socket. */
+void ws_take_message(struct ws *w, struct message *m, const struct err_ctx *ec)
+{
+    if (!w->session.holds_input && w->late == NULL) {
+        process(w, m, ec);
+        return;
+    }
+    struct ws_late *late = malloc(sizeof *late);
+    if (late == NULL) {
+        if (m != NULL) message_deinit(m);
+        free(m);
+        w->closing = true;
+        w->close_code = CLOSE_INTERNAL;
+        ws_want_write(w);
+        return;
+    }
+    *late = (struct ws_late){.message = m};
+    if (m == NULL) late->ec = *ec;
+    *w->late_end = late;
+    w->late_end = &late->next;
+}
+
+static void work_through_late(struct ws *w)
+{
+    if (w->working) return;
+    w->working = true;
+    while (w->late != NULL && !w->session.holds_input && !w->closing) {
+        struct ws_late *late = w->late;
+        w->late = late->next;
+        if (w->late == NULL) w->late_end = &w->late;
+        process(w, late->message, &late->ec);
+        free(late);
+    }
+    w->working = false;
+    hold_input(w, w->session.holds_input || w->draining);
+}
+
+void ws_overflowed(struct ws *w)
+{
+    struct sync_metrics *m = &w->loop->server->metrics;
+    size_t dropped = push_queue_drop(&w->pushes);
+    session_lagged(&w->session);
+    if (!w->lag_counted) gauge_add(&m->sessions_lagging, 1);
+    w->lag_counted = true;
+    counter_add(&m->session_overflows, 1);
+    counter_add(&m->limit_hits[LIMIT_SESSION_QUEUE_BYTES], 1);
+    log_warn(&w->logger, LOG_WS, "session.lagging", LOG_SLICE("db", session_database(&w->session)),
+             LOG_U64("dropped_bytes", dropped), LOG_STR("next", "nudged when its socket has drained"));
+    ws_want_write(w); /* called back when there is room: then it has drained */
+}
+
+void ws_settle(struct ws *w)
+{
+    if (!w->closing) work_through_late(w);
+    if (w->draining && !w->closing && w->session.applies_begun == w->session.applies_done) {
+        w->closing = true;
+        w->close_code = CLOSE_GOING_AWAY;
+        w->session.state = SESSION_CLOSED;
+        ws_want_write(w);
+    }
+    loop_wake_at(w->loop, session_deadline_ms(&w->session));
+}

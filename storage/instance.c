@@ -1,0 +1,109 @@
+#include "storage/instance_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Takes over and frees LevelDB's text. */
+enum sync_err instance_error(struct err_ctx *ec, const char *doing, char *text)
+{
+    enum sync_err rc = err_set(ec, SYNC_ESTORE, "%s: %s", doing, text);
+    leveldb_free(text);
+    return rc;
+}
+
+static enum sync_err open_db(struct instance *in, leveldb_t **ret, struct err_ctx *ec)
+{
+    char *text = NULL;
+    leveldb_t *db = leveldb_open(in->options, in->dir, &text);
+    if (text != NULL) {
+        enum sync_err rc = instance_error(ec, "open", text);
+        err_wrap(ec, "%s", in->dir);
+        return rc;
+    }
+    *ret = db;
+    return SYNC_OK;
+}
+
+enum sync_err instance_open(const char *dir, const leveldb_options_t *options, bool sync,
+                            struct instance **ret, struct err_ctx *ec)
+{
+    struct instance *in = calloc(1, sizeof *in);
+    if (in == NULL) return err_set(ec, SYNC_ENOMEM, "open %s", dir);
+    (void)pthread_mutex_init(&in->lock, NULL); /* glibc's never fails without attributes */
+    in->options = options;
+    in->read_options = leveldb_readoptions_create();
+    leveldb_readoptions_set_verify_checksums(in->read_options, 1);
+    in->write_options = leveldb_writeoptions_create();
+    leveldb_writeoptions_set_sync(in->write_options, sync);
+    in->dir = strdup(dir);
+
+    enum sync_err rc = SYNC_OK;
+    if (in->dir == NULL) rc = err_set(ec, SYNC_ENOMEM, "open %s", dir);
+    if (rc == SYNC_OK) rc = open_db(in, &in->db, ec);
+    if (rc != SYNC_OK) {
+        instance_close(in);
+        return rc;
+    }
+    *ret = in;
+    return SYNC_OK;
+}
+
+void instance_close(struct instance *in)
+{
+    if (in == NULL) return;
+    assert(in->readers == NULL);
+    if (in->db != NULL) leveldb_close(in->db);
+    leveldb_readoptions_destroy(in->read_options);
+    leveldb_writeoptions_destroy(in->write_options);
+    (void)pthread_mutex_destroy(&in->lock);
+    free(in->dir);
+    free(in);
+}
+
+enum sync_err instance_reopen(struct instance *in, struct err_ctx *ec)
+{
+    /* Readers that open while there is no LevelDB are told so. No lock is held while files are opened. */
+    (void)pthread_mutex_lock(&in->lock);
+    leveldb_t *old = in->db;
+    in->db = NULL;
+    for (struct reader *r = in->readers; r != NULL; r = r->next) reader_cut_off(r);
+    (void)pthread_mutex_unlock(&in->lock);
+
+    if (old != NULL) leveldb_close(old);
+    leveldb_t *db = NULL;
+    enum sync_err rc = open_db(in, &db, ec);
+    if (rc != SYNC_OK) return rc;
+
+    (void)pthread_mutex_lock(&in->lock);
+    in->db = db;
+    (void)pthread_mutex_unlock(&in->lock);
+    return SYNC_OK;
+}
+
+void instance_value_deinit(struct instance_value *v)
+{
+    leveldb_free(v->bytes);
+    *v = (struct instance_value){0};
+}
+
+enum sync_err instance_get(struct instance *in, struct slice key, struct instance_value *ret,
+                           struct err_ctx *ec)
+{
+    char *text = NULL;
+    size_t len = 0;
+    assert(in->db != NULL);
+    char *bytes = leveldb_get(in->db, in->read_options, key.bytes, key.len, &len, &text);
+    if (text != NULL) return instance_error(ec, "get", text);
+    *ret = (struct instance_value){.bytes = bytes, .len = len};
+    return SYNC_OK;
+}
+
+enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, struct err_ctx *ec)
+{
+    char *text = NULL;
+    assert(in->db != NULL);
+    leveldb_write(in->db, in->write_options, batch, &text);
+    if (text != NULL) return instance_error(ec, "write", text);
+    return SYNC_OK;
+}

@@ -1,0 +1,52 @@
+/* store.h -- where facts rest: a directory with a fixed number of LevelDB instances, the shards.
+ *
+ * All databases share the shards; a database belongs to the shard its name hashes to, for good, since the
+ * number of shards is fixed when the directory is first used. So a million small databases cost no file
+ * handle, no open and no eviction, and one sync serves all writers that wait for a shard.
+ *
+ * The directory holds a file FORMAT (format version, number of shards, the store's random identity) and one
+ * LevelDB a shard. An unknown format is refused and nothing is touched. docs/storage-format.md describes
+ * every record.
+ *
+ * Threads: open and close from one; the rest as shard.h and view.h say. */
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include "core/err.h"
+#include "core/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STORE_SHARDS_MAX = 64 };
+
+struct shard;
+struct store;
+
+struct store_config {
+    const char *dir;           /* made when missing, with its parents */
+    uint32_t shards;           /* for a new directory; an existing one keeps its own number */
+    bool sync;                 /* does a write return only when the disk has it? */
+    bool allow_resurrection;   /* protocol section 3, rule 3 */
+    size_t write_buffer_bytes; /* LevelDB's, per shard */
+    size_t block_cache_bytes;  /* shared by all shards */
+};
+
+#define STORE_CONFIG_DEFAULT                                                                                 \
+    {                                                                                                        \
+        .shards = 2, .sync = true, .write_buffer_bytes = 4u << 20, .block_cache_bytes = 8u << 20             \
+    }
+
+/* Errors: SYNC_EFORMAT (unknown or damaged FORMAT), SYNC_ESTORE (LevelDB: also when another process has it
+ * open), SYNC_EIO, SYNC_ENOMEM. */
+enum sync_err store_open(const struct store_config *cfg, struct store **ret, struct err_ctx *ec);
+void store_close(struct store *s); /* takes NULL; no view may be open and no call under way */
+
+uint32_t store_shard_count(const struct store *s);
+struct shard *store_shard(struct store *s, uint32_t index);
+
+/* The shard that a database belongs to. Any thread. */
+uint32_t store_shard_of(const struct store *s, struct slice database);
+
+#endif
