@@ -19,9 +19,10 @@ struct object_writer_config {
     struct object_call call; /* for each request */
 };
 
+/* The time lets a part through a line of 30 KiB a second, and a service put a large object together. */
 #define OBJECT_WRITER_CONFIG_DEFAULT                                                                         \
     {                                                                                                        \
-        .part_bytes = (size_t)8 << 20, .threads = 2                                                          \
+        .part_bytes = (size_t)8 << 20, .threads = 2, .call = {.timeout_ms = 300000 }                         \
     }
 
 struct object_writer;
