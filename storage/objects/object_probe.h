@@ -1,10 +1,10 @@
 /* object_probe.h -- may this store be relied on? Asked once, when a server starts.
  *
  * Writes a small object under a key that nobody else uses, creates it again, replaces it under a version it
- * no longer has, lists it, reads it and deletes it. So wrong keys, missing rights, a missing bucket and a
- * service that ignores conditions (then two servers would overwrite each other's log) show before data
- * depends on it. It does not show what happens in a race, which docs/object-store.md tells of known services.
- */
+ * no longer has, replaces one that is not there, then reads, lists and deletes it. So wrong keys, missing
+ * rights, a missing bucket and a service that ignores conditions (two servers would overwrite each other's
+ * log) show before data depends on it. It does not show what happens in a race: docs/object-store.md tells
+ * that of the services it is known of. */
 #ifndef STORAGE_OBJECTS_OBJECT_PROBE_H
 #define STORAGE_OBJECTS_OBJECT_PROBE_H
 

@@ -38,6 +38,10 @@ struct object_s3_config {
     struct breaker_config breaker;
     uint64_t upload_bytes_per_s; /* of the whole store; 0: no ceiling, else at least 1024 */
 
+    /* Parts of uploads go without the hash of their bytes. Saves both sides a SHA-256; then TLS alone, and
+     * without it TCP's sums, vouch that they arrive as they were sent. All other requests carry it always. */
+    bool unsigned_parts;
+
     /* What one request costs, in 1e-9 US dollars: writes and lists (PUT, POST, LIST), and reads. Deletes are
      * free. Storage and traffic are not in it. */
     uint64_t write_nano_usd;

@@ -22,9 +22,9 @@ struct run {
     struct s3_call *call;
     struct s3_answer *answer;
     struct err_ctx *ec;
-    char body_hash[SIGV4_HASH_HEX + 1];
-    struct credentials_keys keys; /* that the last request was signed with */
-    uint64_t signed_ms;           /* the time in it */
+    char body_hash[SIGV4_HASH_HEX + 1]; /* or what stands for it */
+    struct credentials_keys keys;       /* that the last request was signed with */
+    uint64_t signed_ms;                 /* the time in it */
     bool signed_again;
     uint64_t done_before; /* of the download, when the last request began */
     enum sync_err rc;     /* of the last request */
@@ -158,7 +158,7 @@ static enum sync_err sign(struct run *r, const struct s3_target *t, struct signe
 
     add(h, "host", slice_str(s->place.host));
     add(h, "x-amz-date", slice_str(h->time));
-    add(h, "x-amz-content-sha256", slice_of(r->body_hash, SIGV4_HASH_HEX));
+    add(h, "x-amz-content-sha256", slice_str(r->body_hash));
     if (r->keys.session_token[0] != '\0') add(h, "x-amz-security-token", slice_str(r->keys.session_token));
     for (size_t i = 0; i < r->call->headers_count; i++)
         add(h, r->call->headers[i].name, r->call->headers[i].value);
@@ -391,7 +391,10 @@ enum sync_err s3_client_call(struct object_s3 *s, struct object_ctx *ctx, struct
     if (rc == SYNC_OK)
         rc = s3_target_init(&target, &s->place, buf_slice(&key), call->params, call->params_count, ec);
     if (rc == SYNC_OK) {
-        sigv4_hash(call->body, r.body_hash);
+        if (call->unsigned_body)
+            (void)snprintf(r.body_hash, sizeof r.body_hash, "UNSIGNED-PAYLOAD");
+        else
+            sigv4_hash(call->body, r.body_hash);
         rc = run_call(&r, &target);
     }
     credentials_wipe(&r.keys);

@@ -63,6 +63,7 @@ struct s3_call {
     bool conditional;                 /* not repeated once it may have arrived */
     bool read_only;                   /* for its price */
     bool free_of_charge;
+    bool unsigned_body;     /* goes without the hash of its body */
     bool error_in_200;      /* the answer can be an error document although its status is 200 */
     uint32_t first_byte_ms; /* 0: as set */
 };

@@ -121,6 +121,7 @@ enum sync_err s3_upload_part(struct object_upload *base, struct object_ctx *ctx,
     struct s3_call call = {.what = "upload part", .method = "PUT", .key = key_of(u), .body = bytes};
     struct s3_answer answer;
     char text[16];
+    call.unsigned_body = s3_of(base->store)->cfg.unsigned_parts;
     (void)snprintf(text, sizeof text, "%" PRIu32, number);
     s3_call_param(&call, "partNumber", slice_str(text));
     s3_call_param(&call, "uploadId", slice_str(u->id));

@@ -2,6 +2,7 @@
  *
  *   bench_objects dir|s3 DIR ops [SECONDS]            requests a second, alone and from 16 threads
  *   bench_objects dir|s3 DIR upload MIB THREADS KEY   one stream, in parts of 8 MiB
+ *   bench_objects s3 "" upload-unsigned MIB THREADS KEY   the same, the parts without their hashes
  *   bench_objects dir|s3 DIR download KEY             the whole object, by one request
  *
  * S3 is what the environment names (tests/with-s3). compare-with-curl sets the last two beside curl. */
@@ -171,10 +172,17 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "dir") == 0)
         (void)mkdir(argv[2], 0755); /* opening a store in it says if that failed */
     stores_init(argv[1], argv[2]);
-    struct object_store *s = stores_open();
+    struct object_store *s;
+    if (strcmp(argv[3], "upload-unsigned") == 0) {
+        struct object_s3_config cfg = stores_s3_config();
+        cfg.unsigned_parts = true;
+        s = stores_open_s3(&cfg);
+    } else {
+        s = stores_open();
+    }
     if (strcmp(argv[3], "ops") == 0)
         bench_ops(s, argc > 4 ? atof(argv[4]) : 2);
-    else if (strcmp(argv[3], "upload") == 0 && argc == 7)
+    else if (strncmp(argv[3], "upload", 6) == 0 && argc == 7)
         bench_upload(s, (size_t)atol(argv[4]), (uint32_t)atol(argv[5]), argv[6]);
     else if (strcmp(argv[3], "download") == 0 && argc == 5)
         bench_download(s, argv[4]);

@@ -188,6 +188,10 @@ static void the_probe_finds_a_service_that_ignores_conditions(void)
     CHECK_RC(object_probe(fx.store, NULL, &fx.ec), SYNC_ECONFIG, &fx.ec);
     CHECK_TEXT(&fx.ec, "it overwrites objects in spite of If-Match");
     fault_proxy_clear(fx.proxy);
+    faults_rule("PUT -none answer 200");
+    CHECK_RC(object_probe(fx.store, NULL, &fx.ec), SYNC_ECONFIG, &fx.ec);
+    CHECK_TEXT(&fx.ec, "it creates missing objects in spite of If-Match");
+    fault_proxy_clear(fx.proxy);
     faults_rule("PUT probe/ answer 501 NotImplemented after=1");
     CHECK_RC(object_probe(fx.store, NULL, &fx.ec), SYNC_ECONFIG, &fx.ec);
     CHECK_TEXT(&fx.ec, "cannot do what is needed");

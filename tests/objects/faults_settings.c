@@ -161,6 +161,30 @@ static void a_session_token_goes_along_signed(void)
           "%s", head);
 }
 
+static void check_last_head(const char *method, const char *wanted)
+{
+    char head[FAULT_HEAD_MAX];
+    fault_proxy_last_head(fx.proxy, head, sizeof head);
+    CHECK(strncmp(head, method, strlen(method)) == 0 && strstr(head, wanted) != NULL, "%s", head);
+}
+
+static void parts_may_go_without_a_hash_and_nothing_else(void)
+{
+    struct object_s3_config cfg = faults_config();
+    struct object_upload *u;
+    cfg.unsigned_parts = true;
+    faults_open(&cfg);
+    CHECK_OK(try_put(), &fx.ec);
+    check_last_head("PUT", /* of "x" */
+                    "sha256: 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\r\n");
+    CHECK_OK(object_upload_begin(fx.store, NULL, stores_key("u"), OBJECT_PART_BYTES_MIN, &u, &fx.ec), &fx.ec);
+    CHECK_OK(object_upload_part(u, NULL, 1, slice_str("part"), &fx.ec), &fx.ec);
+    check_last_head("PUT", "sha256: UNSIGNED-PAYLOAD\r\n");
+    CHECK_OK(object_upload_complete(u, NULL, 1, NULL, &fx.ec), &fx.ec);
+    object_upload_free(u);
+    faults_check_holds("u", "part");
+}
+
 /* --- addresses --------------------------------------------------------------------------------------------
  */
 
@@ -270,6 +294,7 @@ static void another_prefix_is_another_world(void)
     X(a_clock_that_is_an_hour_off_is_made_good)                                                              \
     X(keys_in_a_file_may_be_renewed_at_any_time)                                                             \
     X(a_session_token_goes_along_signed)                                                                     \
+    X(parts_may_go_without_a_hash_and_nothing_else)                                                          \
     X(both_styles_of_address_work)                                                                           \
     X(tls_is_checked_against_the_ca_file)                                                                    \
     X(settings_that_cannot_work_are_refused_when_opened)                                                     \
