@@ -188,7 +188,8 @@ enum sync_err object_upload_abort(struct object_upload *u, const struct object_c
 void object_upload_free(struct object_upload *u); /* the memory only; NULL does nothing */
 
 /* Drops uploads under `prefix` that were begun at least age_ms ago and neither completed nor aborted, by
- * whomever: S3 keeps and bills their parts for ever. *ret_count (may be NULL) is their number. */
+ * whomever: S3 keeps and bills their parts for ever. *ret_count (may be NULL) is their number. A directory
+ * does not know what they were for: it drops those of dead processes, whatever the prefix. */
 enum sync_err object_upload_sweep(struct object_store *s, const struct object_call *call, struct slice prefix,
                                   uint64_t age_ms, uint32_t *ret_count, struct err_ctx *ec);
 
@@ -231,13 +232,12 @@ struct object_event {
     uint64_t cost_nano_usd; /* what the requests cost, estimated from the store's price settings */
 };
 
-/* Feeds metrics. Each member may be NULL. Called on the caller's thread, must not block nor call the store.
- */
+/* Feeds metrics. Each member may be NULL. Called on the caller's thread; must not block nor call the store.
+ * Moves of the breaker that threads bring about at the same time may be told out of order. */
 struct object_observer {
     void (*ended)(void *arg, const struct object_event *ev);
     void (*breaker_moved)(void *arg, enum breaker_state now);
-    void (*clock_skew)(void *arg,
-                       int64_t skew_ms); /* the service's clock minus ours, whenever it is corrected */
+    void (*clock_skew)(void *arg, int64_t skew_ms); /* has been corrected: the service's clock minus ours */
     void *arg;
 };
 

@@ -1,4 +1,4 @@
-/* s3_client.h -- one request to the service, seen through: signed, sent, judged, and repeated where that is
+/* s3_client.h -- one request to the service, seen through: signed, sent, judged, repeated where that is
  * right.
  *
  * Above s3_http.h, which sends one request once; below the operations, which say what to send and read what

@@ -139,7 +139,7 @@ static void a_call_ends_at_its_time(void)
     CHECK_RC(object_head(fx.store, &call, stores_key("t"), &info, &fx.ec), SYNC_EBUSY, &fx.ec);
     CHECK_TEXT(&fx.ec, "out of time");
     uint64_t took_ms = faults_clock_ms() - begin_ms;
-    CHECK(took_ms >= 250 && took_ms < 1500, "%ju ms", (uintmax_t)took_ms);
+    CHECK(took_ms >= 250 && took_ms < 5000, "%ju ms", (uintmax_t)took_ms);
 }
 
 static atomic_bool cancel;
@@ -164,7 +164,7 @@ static void a_canceled_call_ends_soon(void)
     CHECK_RC(object_head(fx.store, &call, stores_key("t"), &info, &fx.ec), SYNC_ECANCELED, &fx.ec);
     uint64_t end_ms = faults_clock_ms();
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK(end_ms - canceled_ms < 10 * OBJECT_CANCEL_MS_MAX, "%ju ms", (uintmax_t)(end_ms - canceled_ms));
+    CHECK(end_ms - canceled_ms < 30 * OBJECT_CANCEL_MS_MAX, "%ju ms", (uintmax_t)(end_ms - canceled_ms));
 }
 
 static void a_canceled_wait_for_a_repeat_ends_soon(void)
@@ -178,7 +178,7 @@ static void a_canceled_wait_for_a_repeat_ends_soon(void)
              &fx.ec);
     uint64_t end_ms = faults_clock_ms();
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK(end_ms - canceled_ms < 10 * OBJECT_CANCEL_MS_MAX, "%ju ms", (uintmax_t)(end_ms - canceled_ms));
+    CHECK(end_ms - canceled_ms < 30 * OBJECT_CANCEL_MS_MAX, "%ju ms", (uintmax_t)(end_ms - canceled_ms));
 }
 
 static void a_write_cut_in_the_middle_leaves_nothing(void)
