@@ -14,6 +14,7 @@
 #include "storage/keys.h"
 #include "storage/record.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <leveldb/c.h>
@@ -384,6 +385,7 @@ static int compare(const void *a, const void *b)
 static double median(const double *values, const double *divisors, size_t count)
 {
     double sorted[ROUNDS_MAX];
+    assert(count > 0 && count <= ROUNDS_MAX);
     for (size_t i = 0; i < count; i++) sorted[i] = divisors == NULL ? values[i] : values[i] / divisors[i];
     qsort(sorted, count, sizeof *sorted, compare);
     return count % 2 == 1 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
