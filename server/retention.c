@@ -71,6 +71,7 @@ static void lower_floor(struct subscriber *s, void *arg)
     struct floor_job *j = arg;
     struct hlc watermark;
     struct stamp floor = {0};
+    if (!ws_is_session(s)) return; /* a long poll is told by 410, as any request is */
     if (ws_proven_watermark(s, &watermark) && !stamp_floor(&watermark, &j->server_site, &floor))
         floor = (struct stamp){0};
     if (stamp_cmp(&floor, &j->floor) < 0) j->floor = floor;

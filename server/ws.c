@@ -228,10 +228,15 @@ void ws_drain(struct ws *w)
     ws_settle(w);
 }
 
+bool ws_is_session(const struct subscriber *s)
+{
+    return s->deliver == deliver;
+}
+
 bool ws_proven_watermark(const struct subscriber *s, struct hlc *ret)
 {
+    assert(ws_is_session(s));
     const struct ws *w = (const struct ws *)((const char *)s - offsetof(struct ws, subscriber));
-    if (s->deliver != deliver) return false;
     *ret = w->session.proven;
     return w->session.has_proven;
 }

@@ -29,8 +29,11 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms);
 /* Closes with 1001 once the batches in flight are answered. */
 void ws_drain(struct ws *w);
 
-/* The watermark that the client is known to have; false: none yet. */
+/* Is this subscriber a session? (Long polls subscribe as well.) */
 struct subscriber;
+bool ws_is_session(const struct subscriber *s);
+
+/* The watermark that the session's client is known to have; false: none yet. */
 bool ws_proven_watermark(const struct subscriber *s, struct hlc *ret);
 
 #endif

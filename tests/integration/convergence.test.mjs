@@ -134,8 +134,9 @@ test('what was written offline long ago reaches clients that are ahead', async (
   const online = new StockClient(server, { db, site: site(1) });
   const offline = new StockClient(server, { db, site: site(2), now: () => Date.now() - 86_400_000 });
   await online.connect();
+  const acknowledged = online.until('acknowledged');
   online.edit(cell('t', [1], 'a', 'today'));
-  await online.until('acknowledged');
+  await acknowledged;
   offline.edit(cell('t', [2], 'a', 'yesterday, offline'));
   await settle([online]);
   await online.disconnect(); // so that no push brings it

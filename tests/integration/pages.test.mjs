@@ -126,8 +126,9 @@ test('a whole page arrives at a stock client only page by page, however slow it 
   const { db, session } = await filled();
   await session.close();
   const client = new StockClient(patient, { db, site: site(3), factsPerTurn: 1 });
+  const whole = client.until('applied', () => client.replica.facts().length === FACTS);
   await client.connect();
-  await client.until('applied', () => client.replica.facts().length === FACTS);
+  await whole;
   assert.deepEqual(client.errors, []);
   await client.disconnect();
 });

@@ -111,6 +111,16 @@ test('nothing is pruned that a connected session still lacks', async () => {
   await session.close();
 });
 
+test('a long poll holds nothing back', async () => {
+  const db = freshDatabase('poll');
+  await writer.apply(db, at(1, remove('t', [1])));
+  const mark = watermarkOf((await reader.delta(db)).changes);
+  const poll = reader.get(`/${db}/changes?sinceHLC=${encodeURIComponent(mark)}&wait=60`);
+  await pruned(db);
+  await writer.apply(db, at(2, cell('t', [2], 'a', 1)));
+  assert.equal((await poll).status, 200);
+});
+
 test('what a session held back goes when the session is gone', async () => {
   const db = freshDatabase('left');
   await writer.apply(db, at(1, cell('t', [1], 'a', 1)));
@@ -162,11 +172,13 @@ test('a stock client that comes back too late is told, in words', async () => {
   const db = freshDatabase('stock');
   const client = new StockClient(server, { db, site: site(4) });
   await client.connect();
+  const pushed = client.until('applied'); // listening before it can happen, here as below
   await writer.apply(db, at(1, cell('t', [1], 'a', 1)));
-  await client.until('applied');
+  await pushed;
   await client.disconnect();
+  const caughtUp = client.until('applied', ({ movesWatermark }) => movesWatermark && client.watermark !== undefined);
   await client.connect(); // takes the watermark of the write, by its delta
-  await client.until('applied', ({ movesWatermark }) => movesWatermark && client.watermark !== undefined);
+  await caughtUp;
   await client.disconnect();
   await writer.apply(db, at(2, remove('t', [1])));
   await pruned(db);

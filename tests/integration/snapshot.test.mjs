@@ -175,8 +175,9 @@ test('a device that is new after tables came and went boots and stays in step', 
   await device.connect();
   await device.bootFromSnapshot();
   const later = at(100, cell('t', ['later'], 'a', 1));
+  const arrived = device.until('applied', ({ sets }) => sets.some(({ transactionId }) => transactionId === later.transactionId));
   await client.apply(db, later);
-  await device.until('applied', ({ sets }) => sets.some(({ transactionId }) => transactionId === later.transactionId));
+  await arrived;
   assert.deepEqual(device.errors, []);
   await device.disconnect();
 });
