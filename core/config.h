@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 enum {
-    CONFIG_OPTIONS_MAX = 64,
+    CONFIG_OPTIONS_MAX = 192,
     CONFIG_FILE_BYTES_MAX = 1 << 20, /* of the configuration file, and of the token file */
     CONFIG_TEXT_BYTES_MAX = 1 << 20, /* a good ceiling for the buffers of the config_write_ functions */
 };

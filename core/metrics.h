@@ -25,10 +25,10 @@
 #include <stdint.h>
 
 enum {
-    METRIC_FAMILIES_MAX = 64,
+    METRIC_FAMILIES_MAX = 192,
     METRIC_LABELS_MAX = 2,
     HISTOGRAM_BOUNDS_MAX = 12,
-    METRICS_TEXT_BYTES_MAX = 256 << 10, /* a good ceiling for the buffer of metrics_write */
+    METRICS_TEXT_BYTES_MAX = 1 << 20, /* a good ceiling for the buffer of metrics_write */
 };
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -1,5 +1,6 @@
 /* main.c -- the program: configuration in, server up, signals, server down. */
 #include "core/config.h"
+#include "server/command.h"
 #include "server/server.h"
 #include "server/system.h"
 #include "server/version.h"
@@ -119,6 +120,8 @@ int main(int argc, char **argv)
 {
     struct loaded_config loaded;
     struct err_ctx ec;
+    int code;
+    if (command_run(argc, argv, &code)) return code;
     const struct config_input in = {.argc = argc,
                                     .argv = (const char *const *)argv,
                                     .environment = (const char *const *)environ,
@@ -127,7 +130,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
         return EXIT_FAILURE;
     }
-    int code = carry_out(&loaded);
+    code = carry_out(&loaded);
     config_unload(&loaded);
     return code;
 }
