@@ -2,11 +2,6 @@
 
 #include <assert.h>
 
-enum {
-    /* A fact whose log record would be longer rests only under its own key, and the log points there. */
-    LOG_INLINE_BYTES_MAX = 4096,
-};
-
 /* One request on its way through the merge: what the source's callbacks and the plan's writing work with. */
 struct applying {
     struct group *g;
@@ -120,7 +115,7 @@ static enum sync_err put_log_entry(struct applying *a, const struct fact *f, con
 {
     struct key log_key;
     size_t len = record_logged_size(f);
-    bool inlined = len <= LOG_INLINE_BYTES_MAX;
+    bool inlined = len <= RECORD_INLINE_BYTES_MAX;
     struct slice rest =
         slice_of(key->bytes + KEY_HEAD_BYTES - 1, key->len - (KEY_HEAD_BYTES - 1)); /* with its kind */
     if (!inlined) len = 1 + rest.len;
