@@ -42,8 +42,8 @@ void moved_put_framed(const struct moved_entry *e, struct buf *ret);
 /* Takes the first framed entry off *bytes. Errors: SYNC_EFORMAT, also when it is not there as a whole. */
 enum sync_err moved_take_framed(struct slice *bytes, struct moved_entry *ret, struct err_ctx *ec);
 
-/* How much the first framed entry takes, its length included; 0 when `bytes` does not hold a whole length yet:
- * at most MOVED_FRAME_BYTES of it are needed. Errors: SYNC_EFORMAT. */
+/* How much the first framed entry takes, its length included; 0 when `bytes` does not hold a whole length
+ * yet: at most MOVED_FRAME_BYTES of it are needed. Errors: SYNC_EFORMAT. */
 enum { MOVED_FRAME_BYTES = 5 };
 enum sync_err moved_frame_size(struct slice bytes, size_t *ret, struct err_ctx *ec);
 
