@@ -1,10 +1,9 @@
-/* fact_key.h -- a fact's key made from the fact itself.
+/* fact_key.h -- makes the key of a fact: the bytes that say what it is about (fact.h).
  *
- * A message's reader makes keys as it goes (change_set_read.c). A fact that is read back from the arrival log
- * has none, and where the record under its own key is damaged this is what finds its place again: the same
- * bytes that the reader made.
+ * Facts that come in a message get theirs while they are read. Those that come from a record without one, or
+ * from another machine, get it from their own texts.
  *
- * Threads: one at a time. */
+ * Pure. */
 #ifndef CORE_FACT_KEY_H
 #define CORE_FACT_KEY_H
 
@@ -14,17 +13,13 @@
 #include "core/fact.h"
 #include "core/json.h"
 
-struct fact_keys {
-    struct json_reader *json;
-    struct buf text, key; /* the JSON under way, with its padding; the key made last */
-};
+/* Appends the key and sets its two lengths in the fact. pk_identity: what sql_values_take() made of the pk;
+ * nothing for a migration, whose schema version is followed by something that is no part of a number. */
+void fact_key_put(struct buf *key, struct fact *f, struct slice pk_identity);
 
-/* Errors: SYNC_ENOMEM. */
-enum sync_err fact_keys_init(struct fact_keys *k, struct err_ctx *ec);
-void fact_keys_deinit(struct fact_keys *k); /* all-zero ones too */
-
-/* Sets key, table_key_len and row_key_len, which borrow from k until the next call. Errors: SYNC_EBADMSG when
- * a primary key is none, SYNC_ENOMEM, SYNC_ELIMIT. */
-enum sync_err fact_keys_make(struct fact_keys *k, struct fact *f, struct err_ctx *ec);
+/* Gives the fact its key, in the arena, from its names and its pk. Errors: SYNC_EBADMSG (the pk is none),
+ * SYNC_ENOMEM. */
+enum sync_err fact_key_make(struct json_reader *reader, struct arena *arena, struct fact *f,
+                            struct err_ctx *ec);
 
 #endif

@@ -370,7 +370,8 @@ enum sync_err check_logged(struct walk *w, const struct key *key, struct slice v
     }
     walk_see_stamp(w, &s);
     if (l.is_pointer) return check_pointer(w, key, &s, &l, ec);
-    enum sync_err rc = fact_keys_make(&w->keys, &l.fact, &why);
+    arena_deinit(&w->arena);
+    enum sync_err rc = fact_key_make(w->json, &w->arena, &l.fact, &why);
     if (rc == SYNC_EBADMSG) {
         walk_problem(w, "the log entry of stamp " STAMP_FORMAT " is of no fact: %s", STAMP_ARG(&s), why.text);
         return w->config->repair ? walk_delete(w, key, ec) : SYNC_OK;

@@ -12,6 +12,7 @@
 
 enum {
     LINE_BYTES_MAX = 1024,
+    JSON_DEPTH_MAX = 1024,       /* what is stored was let in under the depth that was set then */
     RECOVERED_TRIES_MAX = 10000, /* names until one belongs to this shard: with 64 shards, 64 on average */
 };
 
@@ -89,6 +90,7 @@ static enum sync_err check_entry(struct walk *w, struct slice key_bytes, struct 
     case KEY_MIGRATION: w->counts.migrations++; return check_stored(w, kind, &key, value, ec);
     case KEY_MIGRATION_INDEX: return check_migration_index(w, &key, value, ec);
     case KEY_LOG: w->counts.log_entries++; return check_logged(w, &key, value, ec);
+    case KEY_ASKED: return SYNC_OK;
     case KEY_COUNTER:
     case KEY_DATABASE: break; /* of number 0 only */
     }
@@ -137,20 +139,47 @@ static enum sync_err new_site(struct site_id *ret, struct err_ctx *ec)
     return SYNC_OK;
 }
 
+/* Whoever was asked for what it has is to be asked again. */
+static enum sync_err forget_asked(struct walk *w, struct err_ctx *ec)
+{
+    struct key prefix, key;
+    struct reader *r;
+    struct scan *s = NULL;
+    enum sync_err rc = reader_open(w->config->instance, &r, ec);
+    if (rc != SYNC_OK) return rc;
+    key_kind_prefix(w->number, KEY_ASKED, &prefix);
+    rc = scan_open(r, key_slice(&prefix), false, &s, ec);
+    while (rc == SYNC_OK) {
+        struct slice bytes, value;
+        bool found;
+        rc = scan_next(s, &found, &bytes, &value, ec);
+        if (rc != SYNC_OK || !found) break;
+        if (key_from(bytes, &key)) rc = walk_delete(w, &key, ec);
+    }
+    scan_close(s);
+    reader_close(r);
+    return rc;
+}
+
 static enum sync_err write_database(struct walk *w, const struct key *key, struct database_record *d,
                                     struct err_ctx *ec)
 {
-    uint8_t bytes[DATABASE_RECORD_BYTES];
-    enum sync_err rc = new_site(&d->server_site, ec);
+    uint8_t bytes[DATABASE_RECORD_BYTES_MAX];
+    enum sync_err rc = forget_asked(w, ec);
+    if (rc == SYNC_OK) rc = new_site(&d->server_site, ec);
     if (rc != SYNC_OK) return rc;
     d->last = w->last;
-    record_put_database(d, bytes);
-    return walk_put(w, key, bytes, sizeof bytes, ec);
+    d->asks = true;
+    d->asked_count = 0;
+    size_t len = record_put_database(d, bytes);
+    return walk_put(w, key, bytes, len, ec);
 }
 
 static enum sync_err check_database(struct walk *w, struct reader *r, const struct key *key,
                                     struct database_record *d, struct err_ctx *ec)
 {
+    /* What is only half here begins anew, or goes, with the next start: nothing of it has to agree yet. */
+    if (d->state != DATABASE_LIVE) return SYNC_OK;
     w->number = d->number;
     w->last = d->last;
     w->problems = 0;
@@ -285,7 +314,7 @@ static enum sync_err see_orphans(struct walk *w, struct reader *r, struct number
     if (rc != SYNC_OK) return rc;
     for (;;) {
         struct slice key, value;
-        bool found;
+        bool found = false;
         rc = scan_seek(s, slice_of(at, sizeof at), ec);
         if (rc == SYNC_OK) rc = scan_next(s, &found, &key, &value, ec);
         if (rc != SYNC_OK || !found) break;
@@ -350,10 +379,11 @@ static enum sync_err walk_shard(struct walk *w, struct err_ctx *ec)
 
 enum sync_err shard_check(const struct shard_check *c, struct shard_counts *ret, struct err_ctx *ec)
 {
-    struct walk w = {.config = c, .bytes = buf_make(RECORD_BYTES_MAX)};
-    enum sync_err rc = fact_keys_init(&w.keys, ec);
-    if (rc == SYNC_OK) rc = walk_shard(&w, ec);
-    fact_keys_deinit(&w.keys);
+    struct walk w = {
+        .config = c, .bytes = buf_make(RECORD_BYTES_MAX), .json = json_reader_new(JSON_DEPTH_MAX)};
+    enum sync_err rc = w.json == NULL ? err_set(ec, SYNC_ENOMEM, "no memory to check") : walk_shard(&w, ec);
+    json_reader_free(w.json);
+    arena_deinit(&w.arena);
     buf_deinit(&w.bytes);
     if (rc != SYNC_OK)
         err_wrap(ec, "%s", c->name);

@@ -12,8 +12,9 @@
 struct walk {
     const struct shard_check *config;
     struct shard_counts counts;
-    struct fact_keys keys;
-    struct buf bytes; /* a record under way */
+    struct json_reader *json; /* for keys made of facts, */
+    struct arena arena;       /* which live here until the next */
+    struct buf bytes;         /* a record under way */
     /* Of the database under way: */
     struct slice name;
     uint32_t number;
