@@ -127,7 +127,7 @@ static enum sync_err put_log_entry(struct applying *a, const struct fact *f, con
     uint8_t *bytes = arena_get(&a->g->overlay.arena, len);
     if (bytes == NULL) return no_memory(ec);
     if (inlined)
-        record_put_logged(f, bytes);
+        record_put_logged(f, a->request->now_ms, bytes);
     else
         record_put_pointer(f->type, rest, bytes);
     key_log(a->database->record.number, s, &log_key);
