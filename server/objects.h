@@ -40,8 +40,8 @@ struct objects {
 /* Does nothing when no object store is configured. Errors: SYNC_ECONFIG and what object_store.h lists. */
 enum sync_err objects_start(struct objects *o, struct server *server, struct err_ctx *ec);
 
-/* Runs the jobs that are queued, the calls of which may be cut short, and ends their threads. Before the loops
- * close, since jobs go home. */
+/* Runs the jobs that are queued, the calls of which may be cut short, and ends their threads. Before the
+ * loops close, since jobs go home. */
 void objects_stop_jobs(struct objects *o);
 
 /* Closes the store; nobody uses it any more. All-zero ones too. */

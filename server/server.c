@@ -180,7 +180,8 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (s->auth == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the tokens");
     enum sync_err rc = open_store(s, ec);
     if (rc == SYNC_OK && s->config->storage.durability == DURABILITY_OBJECT)
-        rc = err_set(ec, SYNC_ECONFIG, "storage.durability: this build cannot keep the promise of object yet");
+        rc =
+            err_set(ec, SYNC_ECONFIG, "storage.durability: this build cannot keep the promise of object yet");
     if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
