@@ -112,6 +112,15 @@ enum sync_err key_migration_index(uint32_t database, const struct fact *f, struc
  * False when it is no such key. */
 bool key_parse_parts(enum key_kind kind, struct slice rest, struct key_parts *ret);
 
+static inline bool key_has_row(const struct key *k)
+{
+    uint8_t kind = k->bytes[KEY_HEAD_BYTES - 1];
+    return kind == KEY_CELL || kind == KEY_TOMBSTONE;
+}
+
+/* Of a cell's key or a tombstone's: the part that names the row. Empty for other keys. */
+struct slice key_row_of(struct slice key);
+
 /* Makes of a prefix the lowest key that is above all keys with it. */
 void key_after_prefix(struct key *k);
 
