@@ -1,7 +1,6 @@
 #include "server/command_store.h"
 
 #include "server/command.h"
-#include "server/system.h"
 #include "storage/store_check.h"
 
 #include <inttypes.h>
@@ -47,7 +46,7 @@ static int verify(const char *dir, const struct check_report *report)
 static int repair(const char *dir, const struct check_report *report)
 {
     struct err_ctx ec;
-    if (store_repair(dir, system_wall_ms(), report, &ec) != SYNC_OK) return failed(&ec);
+    if (store_repair(dir, report, &ec) != SYNC_OK) return failed(&ec);
     (void)puts("no problems");
     return COMMAND_DONE;
 }

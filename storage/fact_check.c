@@ -29,7 +29,8 @@ static enum fact_type type_of(enum key_kind kind)
 
 /* ---- making records */
 
-enum sync_err walk_put_stored(struct walk *w, const struct fact *f, const struct stamp *s, struct err_ctx *ec)
+enum sync_err walk_put_stored(struct walk *w, const struct fact *f, const struct stamp *s,
+                              uint64_t created_ms, struct err_ctx *ec)
 {
     struct key key;
     uint32_t row_len;
@@ -39,7 +40,7 @@ enum sync_err walk_put_stored(struct walk *w, const struct fact *f, const struct
     size_t len = record_stored_size(f, !whole);
     buf_clear(&w->bytes);
     if (!buf_reserve(&w->bytes, len)) return buf_check(&w->bytes, ec);
-    record_put_stored(f, s, w->config->now_ms, !whole, (uint8_t *)w->bytes.bytes);
+    record_put_stored(f, s, created_ms, !whole, (uint8_t *)w->bytes.bytes);
     return walk_put(w, &key, w->bytes.bytes, len, ec);
 }
 
@@ -49,9 +50,10 @@ static struct slice pointer_of(const struct key *key)
     return slice_of(key->bytes + KEY_HEAD_BYTES - 1, key->len - (KEY_HEAD_BYTES - 1));
 }
 
-enum sync_err walk_put_log(struct walk *w, const struct fact *f, const struct key *key, const struct stamp *s,
+enum sync_err walk_put_log(struct walk *w, const struct stored_record *r, const struct key *key,
                            struct err_ctx *ec)
 {
+    const struct fact *f = &r->fact;
     struct key log_key;
     size_t len = record_logged_size(f);
     bool inlined = len <= RECORD_INLINE_BYTES_MAX;
@@ -60,10 +62,10 @@ enum sync_err walk_put_log(struct walk *w, const struct fact *f, const struct ke
     buf_clear(&w->bytes);
     if (!buf_reserve(&w->bytes, len)) return buf_check(&w->bytes, ec);
     if (inlined)
-        record_put_logged(f, (uint8_t *)w->bytes.bytes);
+        record_put_logged(f, r->created_ms, (uint8_t *)w->bytes.bytes);
     else
         record_put_pointer(f->type, pointer, (uint8_t *)w->bytes.bytes);
-    key_log(w->number, s, &log_key);
+    key_log(w->number, &r->stamp, &log_key);
     return walk_put(w, &log_key, w->bytes.bytes, len, ec);
 }
 
@@ -77,9 +79,10 @@ enum sync_err walk_delete_log(struct walk *w, const struct stamp *s, struct err_
 /* ---- from the record to the log */
 
 /* Is this log record the one of the fact, or does it point to its key? */
-static enum sync_err log_is_of(struct walk *w, struct slice logged, const struct fact *f,
+static enum sync_err log_is_of(struct walk *w, struct slice logged, const struct stored_record *r,
                                const struct key *key, bool *ret, struct err_ctx *ec)
 {
+    const struct fact *f = &r->fact;
     struct logged_record l;
     struct err_ctx ignored;
     *ret = false;
@@ -92,7 +95,7 @@ static enum sync_err log_is_of(struct walk *w, struct slice logged, const struct
     if (len != logged.len) return SYNC_OK;
     buf_clear(&w->bytes);
     if (!buf_reserve(&w->bytes, len)) return buf_check(&w->bytes, ec);
-    record_put_logged(f, (uint8_t *)w->bytes.bytes);
+    record_put_logged(f, r->created_ms, (uint8_t *)w->bytes.bytes);
     *ret = slice_eq(slice_of(w->bytes.bytes, len), logged);
     return SYNC_OK;
 }
@@ -106,13 +109,13 @@ static enum sync_err check_has_log(struct walk *w, const struct stored_record *r
     key_log(w->number, &r->stamp, &log_key);
     enum sync_err rc = walk_get(w, &log_key, &logged, ec);
     if (rc == SYNC_OK && logged.bytes != NULL)
-        rc = log_is_of(w, instance_value_slice(&logged), &r->fact, key, &right, ec);
+        rc = log_is_of(w, instance_value_slice(&logged), r, key, &right, ec);
     bool missing = logged.bytes == NULL;
     instance_value_deinit(&logged);
     if (rc != SYNC_OK || right) return rc;
     walk_problem(w, "a %s of stamp " STAMP_FORMAT " %s", kind_name(r->fact.type), STAMP_ARG(&r->stamp),
                  missing ? "has no entry in the log" : "has another fact's entry in the log");
-    return w->config->repair ? walk_put_log(w, &r->fact, key, &r->stamp, ec) : SYNC_OK;
+    return w->config->repair ? walk_put_log(w, r, key, ec) : SYNC_OK;
 }
 
 /* The tombstone of a row, by its key; kept for the row's next cell. */
@@ -318,9 +321,10 @@ static enum sync_err check_pointer(struct walk *w, const struct key *log_key, co
 }
 
 /* A fact that only the log has: made again, unless something that came later took it away. */
-static enum sync_err restore(struct walk *w, const struct fact *f, const struct key *log_key,
+static enum sync_err restore(struct walk *w, const struct logged_record *l, const struct key *log_key,
                              const struct stamp *s, struct err_ctx *ec)
 {
+    const struct fact *f = &l->fact;
     struct stamp deleted;
     bool found = false;
     enum sync_err rc = SYNC_OK;
@@ -331,7 +335,7 @@ static enum sync_err restore(struct walk *w, const struct fact *f, const struct 
         if (rc != SYNC_OK) return rc;
         if (found && stamp_batch_before(s, &deleted)) return walk_delete(w, log_key, ec);
     }
-    return walk_put_stored(w, f, s, ec);
+    return walk_put_stored(w, f, s, l->created_ms, ec);
 }
 
 /* The stamp under the fact's own key. A migration is found at its own HLC: an older or newer one of its
@@ -391,5 +395,5 @@ enum sync_err check_logged(struct walk *w, const struct key *key, struct slice v
     if (!w->config->repair) return SYNC_OK;
     if (replaced) return walk_delete(w, key, ec);
     if (found) rc = walk_delete_log(w, &stored, ec);
-    return rc == SYNC_OK ? restore(w, &l.fact, key, &s, ec) : rc;
+    return rc == SYNC_OK ? restore(w, &l, key, &s, ec) : rc;
 }

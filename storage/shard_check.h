@@ -41,8 +41,7 @@ struct shard_check {
     const char *name; /* "shard-00": begins each line */
     uint32_t index, shards;
     bool repair;
-    bool renew;      /* every database gets a new server site id; with repair */
-    uint64_t now_ms; /* when a tombstone that is made again counts as stored */
+    bool renew; /* every database gets a new server site id; with repair */
     const struct check_report *report;
 };
 

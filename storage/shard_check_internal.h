@@ -41,8 +41,8 @@ bool stamp_batch_before(const struct stamp *a, const struct stamp *b);
 
 /* The fact's record under its own key, and its entry in the log, made anew. */
 enum sync_err walk_put_stored(struct walk *w, const struct fact *f, const struct stamp *s,
-                              struct err_ctx *ec);
-enum sync_err walk_put_log(struct walk *w, const struct fact *f, const struct key *key, const struct stamp *s,
+                              uint64_t created_ms, struct err_ctx *ec);
+enum sync_err walk_put_log(struct walk *w, const struct stored_record *r, const struct key *key,
                            struct err_ctx *ec);
 enum sync_err walk_delete_log(struct walk *w, const struct stamp *s, struct err_ctx *ec);
 

@@ -34,7 +34,6 @@ struct checking {
     int dir_fd; /* locked */
     const struct check_report *report;
     bool repair;
-    uint64_t now_ms;
     uint64_t problems;
     struct format_file format;
     bool format_lost;    /* no FORMAT that can be read */
@@ -285,7 +284,6 @@ static enum sync_err mend(struct checking *c, struct instance *in, const char *n
                                           .shards = c->format.shards,
                                           .repair = true,
                                           .renew = renew && round == 0,
-                                          .now_ms = c->now_ms,
                                           .report = c->report};
         enum sync_err rc = shard_check(&check, &counts, ec);
         if (rc != SYNC_OK) return rc;
@@ -441,9 +439,8 @@ enum sync_err store_verify(const char *dir, const struct check_report *report, u
     return rc;
 }
 
-enum sync_err store_repair(const char *dir, uint64_t now_ms, const struct check_report *report,
-                           struct err_ctx *ec)
+enum sync_err store_repair(const char *dir, const struct check_report *report, struct err_ctx *ec)
 {
-    struct checking c = {.dir = dir, .report = report, .repair = true, .now_ms = now_ms};
+    struct checking c = {.dir = dir, .report = report, .repair = true};
     return run(&c, ec);
 }

@@ -29,7 +29,6 @@ enum sync_err store_verify(const char *dir, const struct check_report *report, u
 
 /* On SYNC_OK the store verifies. A store without problems is left as it is. Errors: as above, and
  * SYNC_EFORMAT where it cannot be mended; what there was is in DIR/lost-N then. */
-enum sync_err store_repair(const char *dir, uint64_t now_ms, const struct check_report *report,
-                           struct err_ctx *ec);
+enum sync_err store_repair(const char *dir, const struct check_report *report, struct err_ctx *ec);
 
 #endif
