@@ -50,9 +50,13 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     return 0;
 }
 
-void ws_pong(struct ws *w)
+void ws_pong(struct ws *w, const void *payload, size_t len)
 {
-    if (w != NULL) w->valid_ms = loop_now_ms(w->loop);
+    if (w == NULL) return;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    w->valid_ms = now_ms;
+    push_pace_pong(&w->pace, payload, len, now_ms);
+    if (push_pace_is_read(&w->pace) && (w->pushes.count > 0 || w->lag_counted)) ws_want_write(w);
 }
 
 /* libwebsockets closes who does not answer its pings, and does not say so. Nobody else has been silent for as
@@ -166,7 +170,7 @@ static void stop_receiving(struct receiver *r, bool stop)
     /* That its answer to a ping is not read is our doing, not a sign that it has gone. */
     if (stop) {
         lws_validity_confirmed(w->wsi);
-        ws_pong(w);
+        w->valid_ms = loop_now_ms(w->loop);
     }
     ws_settle(w);
 }
@@ -195,10 +199,11 @@ static void deliver(struct subscriber *s, struct frame *f)
         return;
     }
     counter_add(&w->loop->server->metrics.changes_broadcast, f->fact_count);
-    if (loop_now_ms(w->loop) >= w->push_after_ms)
+    uint64_t due_ms = push_pace_due_ms(&w->pace);
+    if (loop_now_ms(w->loop) >= due_ms)
         ws_want_write(w);
     else /* nothing else may happen to this connection until then */
-        loop_wake_at(w->loop, w->push_after_ms);
+        loop_wake_at(w->loop, due_ms);
 }
 
 /* ---- time */
@@ -214,10 +219,9 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
             counter_add(&w->loop->server->metrics.limit_hits[LIMIT_HANDSHAKE_TIMEOUT], 1);
         ws_carry_out(w, &u);
     }
-    if (w->pushes.count > 0 && now_ms >= w->push_after_ms) ws_want_write(w);
-    uint64_t deadline_ms = session_deadline_ms(&w->session);
-    if (w->pushes.count > 0 && now_ms < w->push_after_ms && w->push_after_ms < deadline_ms)
-        deadline_ms = w->push_after_ms;
+    uint64_t deadline_ms = session_deadline_ms(&w->session), push_ms = push_pace_due_ms(&w->pace);
+    if (w->pushes.count > 0 && now_ms >= push_ms) ws_want_write(w);
+    if (w->pushes.count > 0 && now_ms < push_ms && push_ms < deadline_ms) deadline_ms = push_ms;
     uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);
     return check_ms < deadline_ms ? check_ms : deadline_ms;
 }

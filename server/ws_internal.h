@@ -4,6 +4,7 @@
 #define SERVER_WS_INTERNAL_H
 
 #include "core/session.h"
+#include "server/push_pace.h"
 #include "server/push_queue.h"
 #include "server/read_stream.h"
 #include "server/server.h"
@@ -46,12 +47,13 @@ struct ws {
     struct ws_text *texts, **texts_end;
     size_t texts_bytes; /* what they hold in memory; past WS_TEXTS_BYTES_MAX nothing is read */
     struct read_stream *stream;
-    bool stream_ready; /* its piece can be sent */
-    bool in_delta;     /* the `changes` message has begun and not ended */
+    bool stream_ready;  /* its piece can be sent */
+    bool in_delta;      /* the `changes` message has begun and not ended */
+    size_t delta_bytes; /* of it, so far */
     struct push_queue pushes;
-    struct frame *pushing;  /* a frame too long for one write: the rest of it is next */
-    size_t pushed_bytes;    /* of it */
-    uint64_t push_after_ms; /* after a push with migrations the next one waits */
+    struct frame *pushing; /* a frame too long for one write: the rest of it is next */
+    size_t pushed_bytes;   /* of it */
+    struct push_pace pace;
     bool lag_counted;
     bool draining;
     bool closing;    /* with close_code, after the texts */
