@@ -42,7 +42,12 @@ static void on_receiver(struct conn *c, struct slice text)
         char *rest;
         at += sizeof mark - 1;
         uint64_t wall = strtoull(at, &rest, 10);
-        uint64_t number = (wall - f->first_wall_ms) << 16 | strtoull(rest + 1, NULL, 10);
+        uint64_t number = (wall - f->first_wall_ms) << 16 | strtoull(rest + 1, &rest, 10);
+        rest++;
+        if (strncmp(rest, f->site, SITE_ID_TEXT) != 0) {
+            f->foreign++;
+            continue;
+        }
         if (number >= f->sent) die("a push of a transaction that was not sent");
         samples_add(&f->latency, f->last_ns - f->sent_ns[number]);
         f->delivered++;
@@ -84,7 +89,8 @@ void fanout_init(struct bench *b, struct fanout *f, size_t receivers, size_t mes
     f->first_wall_ms = f->author.wall_ms;
     messages_make(&f->messages, &f->author, messages, 1);
     f->sent_ns = must(calloc(f->messages.count, sizeof *f->sent_ns));
-    site_id_format(&f->author.site, site);
+    site_id_format(&f->author.site, f->site);
+    memcpy(site, f->site, sizeof site);
     (void)snprintf(f->database, sizeof f->database, "fanout-%.16s", site);
     conn_open(&f->writer, &b->loop, &b->server.target, CONN_WS, f->database, site, on_writer, f);
     conn_wait_live(&b->loop, &f->writer, 1);

@@ -15,6 +15,8 @@ struct fanout {
     uint64_t *sent_ns;         /* by message */
     size_t sent, acked, first; /* first: of this part of the run */
     uint64_t delivered;        /* of this part, over all receivers */
+    uint64_t foreign;          /* received transactions that another site wrote */
+    char site[SITE_ID_TEXT + 1];
     uint64_t last_ns, deadline_ns;
     size_t window; /* transactions not yet delivered to all, about */
     size_t push_bytes;
