@@ -4,6 +4,7 @@
 #include "server/loop.h"
 #include "server/store_thread.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/version.h"
 
 #include <errno.h>
@@ -113,7 +114,7 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     const struct store_config cfg = {
         .dir = s->config->storage.data_dir,
         .shards = s->config->storage.shards,
-        .sync = s->config->storage.durability == DURABILITY_FSYNC,
+        .sync = s->config->storage.durability != DURABILITY_OS,
         .allow_resurrection = s->config->sync.allow_resurrection,
         .write_buffer_bytes = s->config->storage.write_buffer_bytes,
         .block_cache_bytes = s->config->storage.block_cache_bytes,
@@ -121,6 +122,11 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     enum sync_err rc = store_open(&cfg, &s->store, ec);
     if (rc != SYNC_OK) {
         err_wrap(ec, "open the store in %s", cfg.dir);
+        if (rc == SYNC_EFORMAT)
+            log_error(&s->logger, LOG_STORAGE, "store.damaged", LOG_STR("dir", cfg.dir),
+                      LOG_STR("next",
+                              "`sync-coordinator store verify DIR` tells what is damaged, `store repair "
+                              "DIR` mends what can be mended and keeps a copy"));
         return rc;
     }
     for (uint32_t i = 0; i < store_shard_count(s->store); i++) {
@@ -165,6 +171,10 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
 {
     enum sync_err rc = settings_first(s->config, &s->settings, ec);
     if (rc == SYNC_OK) rc = open_store(s, ec);
+    if (rc == SYNC_OK && s->config->storage.durability == DURABILITY_OBJECT)
+        rc =
+            err_set(ec, SYNC_ECONFIG, "storage.durability: this build cannot keep the promise of object yet");
+    if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
@@ -195,9 +205,10 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
     }
     atomic_store(&s->ready, true);
     log_info(&s->logger, LOG_SERVER, "server.listening", LOG_STR("host", config->server.host),
-             LOG_U64("port", s->port), LOG_STR("base_path", config->server.base_path),
-             LOG_U64("threads", s->loop_count), LOG_U64("shards", s->store_thread_count),
-             LOG_U64("databases", server_database_count(s)), LOG_STR("version", SYNC_VERSION));
+             LOG_U64("port", s->port), LOG_BOOL("tls", tls_is_on(config)),
+             LOG_STR("base_path", config->server.base_path), LOG_U64("threads", s->loop_count),
+             LOG_U64("shards", s->store_thread_count), LOG_U64("databases", server_database_count(s)),
+             LOG_STR("version", SYNC_VERSION));
     return SYNC_OK;
 }
 
@@ -248,10 +259,12 @@ void server_stop(struct server *s)
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */
     worker_pool_stop(&s->readers);
+    objects_stop_jobs(&s->objects);
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
     free(s->loops);
     free(s->store_threads);
+    objects_stop(&s->objects);
     store_close(s->store);
     settings_unref(s->settings);
     log_info(&s->logger, LOG_SERVER, "server.stopped");

@@ -18,6 +18,7 @@
 #include "core/sync_metrics.h"
 #include "server/job.h"
 #include "server/listen.h"
+#include "server/objects.h"
 #include "server/receiving.h"
 #include "server/retention.h"
 #include "server/settings.h"
@@ -32,15 +33,15 @@ struct loop;
 struct store_thread;
 
 struct server {
-    const struct config
-        *config;               /* of the start: for what only a restart changes (core/options.c says what) */
-    struct settings *settings; /* in force; main thread only, a loop has its own (settings.h) */
+    const struct config *config; /* of the start: for what only a restart changes, as core/options.c says */
+    struct settings *settings;   /* in force; main thread only, a loop has its own (settings.h) */
     struct logger logger;
     struct sync_metrics metrics;
     char listen_address[LISTEN_ADDRESS_MAX]; /* numeric */
     uint16_t port;
     uint64_t started_ns; /* monotonic */
     struct store *store;
+    struct objects objects;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;
     struct worker_pool readers;

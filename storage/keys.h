@@ -137,4 +137,12 @@ static inline uint8_t *key_put_be(uint8_t *at, uint64_t value, int count)
     return at + count;
 }
 
+/* KEY_STAMP_BYTES, as in a log key. */
+static inline uint8_t *key_put_stamp(uint8_t *at, const struct stamp *s)
+{
+    at = key_put_be(at, s->wall_ms, 8);
+    at = key_put_be(at, s->counter, 2);
+    return key_put_be(at, s->op_seq, 4);
+}
+
 #endif
