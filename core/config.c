@@ -207,6 +207,7 @@ enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec)
     enum sync_err rc = check_auth(c, ec);
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.bodyBytes", c->config.limits.body_bytes, ec);
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.messageBytes", c->config.limits.message_bytes, ec);
+    if (rc == SYNC_OK) rc = coordinator_config_check(&c->config.coordinator, ec);
     return rc;
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/arena.h"
 #include "core/buf.h"
+#include "core/coordinator_config.h"
 #include "core/err.h"
 #include "core/log.h"
 #include "core/slice.h"
@@ -114,6 +115,7 @@ struct config {
     struct config_storage storage;
     struct config_logging logging;
     struct config_limits limits;
+    struct config_coordinator coordinator;
 };
 
 /* What argv asks for. */

@@ -115,7 +115,7 @@ static enum sync_err read_value(struct file_reading *f, const struct option *o, 
     enum json_type type = json_type(v);
     switch (type) {
     case JSON_STRING: fits = text_kind || o->kind == OPTION_ORIGIN; break;
-    case JSON_NUMBER: fits = o->kind == OPTION_NUMBER; break;
+    case JSON_NUMBER: fits = o->kind == OPTION_NUMBER || o->kind == OPTION_DECIMAL; break;
     case JSON_BOOLEAN: fits = o->kind == OPTION_BOOLEAN || o->kind == OPTION_ORIGIN; break;
     case JSON_ARRAY: fits = o->kind == OPTION_LIST || o->kind == OPTION_ORIGIN; break;
     case JSON_INVALID: return SYNC_OK; /* not JSON: told at the end */

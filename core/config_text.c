@@ -51,7 +51,8 @@ static void put_takes(struct buf *b, const struct option *o, const char *between
 {
     switch (o->kind) {
     case OPTION_TEXT: buf_put_str(b, "TEXT"); break;
-    case OPTION_NUMBER: buf_put_str(b, "NUMBER"); break;
+    case OPTION_NUMBER:
+    case OPTION_DECIMAL: buf_put_str(b, "NUMBER"); break;
     case OPTION_BASE_PATH: buf_put_str(b, "PATH"); break;
     case OPTION_LIST: buf_put_str(b, "LIST"); break;
     case OPTION_BOOLEAN: buf_printf(b, "true%sfalse", between); break;
@@ -65,7 +66,8 @@ static void put_takes(struct buf *b, const struct option *o, const char *between
 
 static void put_range(struct buf *b, const struct option *o)
 {
-    buf_printf(b, "%" PRIu64 " to %" PRIu64, o->min, o->max);
+    uint64_t unit = o->kind == OPTION_DECIMAL ? 100 : 1;
+    buf_printf(b, "%" PRIu64 " to %" PRIu64, o->min / unit, o->max / unit);
     if (o->unit != NULL) buf_printf(b, " %s", o->unit);
 }
 
@@ -108,7 +110,7 @@ static void put_option_help(struct buf *b, const struct option *o)
     buf_put_str(&text, o->help);
     if (o->initial != NULL && o->initial[0] != '\0') {
         buf_printf(&text, " Default: %s", o->initial);
-        if (o->kind == OPTION_NUMBER) {
+        if (o->kind == OPTION_NUMBER || o->kind == OPTION_DECIMAL) {
             BUF_PUT_LIT(&text, ", from ");
             put_range(&text, o);
         }
@@ -150,7 +152,7 @@ void config_write_markdown(struct buf *ret)
         buf_printf(ret, "| `%s` | `--%s`", o->path, o->flag);
         if (o->letter != '\0') buf_printf(ret, " `-%c`", o->letter);
         buf_printf(ret, " | `%s` | ", o->env);
-        if (o->kind == OPTION_NUMBER)
+        if (o->kind == OPTION_NUMBER || o->kind == OPTION_DECIMAL)
             put_range(ret, o);
         else
             put_takes(ret, o, ", ");

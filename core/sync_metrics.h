@@ -10,6 +10,7 @@
 #ifndef CORE_SYNC_METRICS_H
 #define CORE_SYNC_METRICS_H
 
+#include "core/coordinator_metrics.h"
 #include "core/metrics.h"
 
 /* X(constant, label value): what was asked for over HTTP. */
@@ -18,6 +19,8 @@
     X(METRICS, "metrics")                                                                                    \
     X(HEALTHZ, "healthz")                                                                                    \
     X(READYZ, "readyz")                                                                                      \
+    X(COORDINATOR, "coordinator")                                                                            \
+    X(COORDINATOR_HINT, "coordinator_hint")                                                                  \
     X(GET_CHANGES, "get_changes")                                                                            \
     X(APPLY_CHANGES, "apply_changes")                                                                        \
     X(SNAPSHOT, "snapshot")                                                                                  \
@@ -130,7 +133,8 @@ struct sync_metrics {
 #undef COUNTER_BY
 #undef GAUGE
 #undef HISTOGRAM
-    struct metrics_registry registry; /* of all of the above; further families may be added to it */
+    struct coordinator_metrics coordinator; /* has a table of its own */
+    struct metrics_registry registry;       /* of all of the above; further families may be added to it */
 };
 
 /* Sets everything to zero and registers it. */

@@ -5,6 +5,9 @@
  * the watermark of a session that is connected: what such a client has not fetched yet stays. Whoever comes
  * back with an older watermark is told (protocol section 8.4).
  *
+ * Where several instances share an object store, their leader says when it is time (server/coordinator/):
+ * then this thread leaves it to the tickets, and retention_sweep() runs on theirs.
+ *
  * Threads: start and stop on the main thread. */
 #ifndef SERVER_RETENTION_H
 #define SERVER_RETENTION_H
@@ -12,7 +15,9 @@
 #include "core/err.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct server;
 
@@ -28,6 +33,12 @@ struct retention {
 };
 
 enum sync_err retention_start(struct retention *r, struct server *server, struct err_ctx *ec);
+
+/* One walk over all databases, now, on the caller's thread; not on a loop or a store thread. *ret_pruned:
+ * what was removed. SYNC_ECANCELED: `stop` was raised, or the server stops. Else the first database's error:
+ * it is left for the next time, the others of its shard as well. */
+enum sync_err retention_sweep(struct retention *r, const atomic_bool *stop, uint64_t *ret_pruned,
+                              struct err_ctx *ec);
 void retention_stop(struct retention *r); /* all-zero ones too; loops and store threads still run */
 
 #endif
