@@ -38,6 +38,19 @@ void key_log(uint32_t database, const struct stamp *s, struct key *ret)
     ret->len += KEY_STAMP_BYTES;
 }
 
+void key_asked(uint32_t database, const struct site_id *site, struct key *ret)
+{
+    key_kind_prefix(database, KEY_ASKED, ret);
+    memcpy(ret->bytes + ret->len, site->bytes, SITE_ID_BYTES);
+    ret->len += SITE_ID_BYTES;
+}
+
+void key_database_prefix(uint32_t database, struct key *ret)
+{
+    (void)key_put_be(ret->bytes, database, KEY_HEAD_BYTES - 1);
+    ret->len = KEY_HEAD_BYTES - 1;
+}
+
 bool key_parse_stamp(struct slice rest, struct stamp *ret)
 {
     const uint8_t *bytes = (const uint8_t *)rest.bytes;

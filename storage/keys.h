@@ -10,6 +10,7 @@
  *     migration        HLC (30 bytes), table part, rest part     -> in HLC order
  *     migration index  table part, rest part                     -> the HLC that stands for this identity
  *     log              wall u64 BE, counter u16 BE, op_seq u32 BE -> in arrival order
+ *     asked            site id (16 bytes) that was asked for what it has
  *
  * Parts come from a fact's key (core/fact.h). A part is one length byte and so many bytes; one that is longer
  * than KEY_PART_MAX is the byte 255 and its SHA-256. So a key says by itself where its parts end, all rows of
@@ -32,6 +33,7 @@
 #include <stdint.h>
 
 enum key_kind {
+    KEY_ASKED = 'q',
     KEY_COUNTER = 'n',  /* of number 0 */
     KEY_DATABASE = 'd', /* of number 0 */
     KEY_CELL = 'c',
@@ -75,6 +77,11 @@ void key_counter(struct key *ret);
 void key_database(struct slice name, struct key *ret);
 
 void key_log(uint32_t database, const struct stamp *s, struct key *ret);
+
+void key_asked(uint32_t database, const struct site_id *site, struct key *ret);
+
+/* All keys of a database but its record. */
+void key_database_prefix(uint32_t database, struct key *ret);
 
 /* False unless `rest`, a log key behind its head, is a stamp. */
 bool key_parse_stamp(struct slice rest, struct stamp *ret);

@@ -337,30 +337,48 @@ enum sync_err record_get_stamp(struct slice bytes, enum fact_type type, struct s
 
 /* ---- records of fixed size ---- */
 
-void record_put_database(const struct database_record *d, uint8_t ret[DATABASE_RECORD_BYTES])
+#define MARK_STATE 3u /* mask */
+#define MARK_ASKS  4u
+
+size_t record_put_database(const struct database_record *d, uint8_t *ret)
 {
     uint8_t *at = ret;
-    *at++ = DATABASE_FORMAT;
+    unsigned mark = (unsigned)d->state | (d->asks ? MARK_ASKS : 0);
+    *at++ = mark == 0 ? DATABASE_FORMAT : DATABASE_FORMAT_MARKED;
     at = key_put_be(at, d->number, 4);
     memcpy(at, d->server_site.bytes, SITE_ID_BYTES);
     at = put_stamp(at + SITE_ID_BYTES, &d->last);
     at = put_stamp(at, &d->pruned);
     assert(at == ret + DATABASE_RECORD_BYTES);
+    if (mark == 0) return DATABASE_RECORD_BYTES;
+    *at++ = (uint8_t)mark;
+    at = key_put_be(at, d->asks ? d->asked_count : 0, 4);
+    assert(at == ret + DATABASE_RECORD_BYTES_MAX);
+    return DATABASE_RECORD_BYTES_MAX;
 }
 
 enum sync_err record_get_database(struct slice bytes, struct database_record *ret, struct err_ctx *ec)
 {
     struct source s = {.at = (const uint8_t *)bytes.bytes, .left = bytes.len};
-    struct database_record d;
-    unsigned format = (unsigned)take_be(&s, 1);
-    if (!s.bad && format != DATABASE_FORMAT)
-        return err_set(ec, SYNC_EFORMAT, "database record of format %u, this build reads %d", format,
-                       DATABASE_FORMAT);
+    struct database_record d = {0};
+    unsigned format = (unsigned)take_be(&s, 1), mark = 0;
+    if (!s.bad && format != DATABASE_FORMAT && format != DATABASE_FORMAT_MARKED)
+        return err_set(ec, SYNC_EFORMAT, "database record of format %u, this build reads up to %d", format,
+                       DATABASE_FORMAT_MARKED);
     d.number = (uint32_t)take_be(&s, 4);
     const uint8_t *site = take(&s, SITE_ID_BYTES);
     if (site != NULL) memcpy(d.server_site.bytes, site, SITE_ID_BYTES);
     d.last = take_stamp(&s);
     d.pruned = take_stamp(&s);
+    if (format == DATABASE_FORMAT_MARKED) {
+        mark = (unsigned)take_be(&s, 1);
+        d.asked_count = (uint32_t)take_be(&s, 4);
+        if (mark == 0 || (mark & ~(MARK_STATE | MARK_ASKS)) != 0 || (mark & MARK_STATE) > DATABASE_LEAVING)
+            s.bad = true;
+        d.state = (enum database_state)(mark & MARK_STATE);
+        d.asks = (mark & MARK_ASKS) != 0;
+        if (!d.asks && d.asked_count != 0) s.bad = true;
+    }
     if (s.bad || s.left != 0 || d.number == 0)
         return err_set(ec, SYNC_EFORMAT, "damaged database record of %zu bytes", bytes.len);
     *ret = d;

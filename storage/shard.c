@@ -194,14 +194,25 @@ enum sync_err group_database(struct group *g, struct slice name, struct database
     return SYNC_OK;
 }
 
+enum sync_err database_check_live(const struct database *d, struct err_ctx *ec)
+{
+    switch (d->record.state) {
+    case DATABASE_LIVE: break;
+    case DATABASE_RESTORING: return err_set(ec, SYNC_EBUSY, "it is being restored, try again");
+    case DATABASE_LEAVING: return err_set(ec, SYNC_EBUSY, "it has just left this disk, try again");
+    }
+    return SYNC_OK;
+}
+
 static bool put_database(struct group *g, const struct database *d)
 {
     struct key key;
-    uint8_t *bytes = arena_get(&g->overlay.arena, DATABASE_RECORD_BYTES);
-    if (bytes == NULL) return false;
     key_database(database_name(d), &key);
-    record_put_database(&d->record, bytes);
-    return overlay_put(&g->overlay, key_slice(&key), 0, slice_of(bytes, DATABASE_RECORD_BYTES), false);
+    if (!d->exists) return overlay_delete(&g->overlay, key_slice(&key)); /* it has left */
+    uint8_t *bytes = arena_get(&g->overlay.arena, DATABASE_RECORD_BYTES_MAX);
+    if (bytes == NULL) return false;
+    size_t len = record_put_database(&d->record, bytes);
+    return overlay_put(&g->overlay, key_slice(&key), 0, slice_of(bytes, len), false);
 }
 
 static bool put_counter(struct group *g)

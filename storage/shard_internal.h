@@ -66,8 +66,12 @@ void group_end(struct group *g);
  * site id. Errors: SYNC_ELIMIT (name), SYNC_ESTORE, SYNC_EFORMAT, SYNC_ENOMEM. */
 enum sync_err group_database(struct group *g, struct slice name, struct database **ret, struct err_ctx *ec);
 
-/* Writes what the group decided, if anything. On failure nothing of it is remembered, and a failed write
- * makes the shard open its LevelDB again. Errors: SYNC_ESTORE, SYNC_ENOMEM. */
+/* SYNC_EBUSY unless it is live: for whoever writes on behalf of clients. One that does not exist is. */
+enum sync_err database_check_live(const struct database *d, struct err_ctx *ec);
+
+/* Writes what the group decided, if anything. A changed database that does not exist any more loses its
+ * record. On failure nothing of it is remembered, and a failed write makes the shard open its LevelDB again.
+ * Errors: SYNC_ESTORE, SYNC_ENOMEM. */
 enum sync_err group_commit(struct group *g, struct err_ctx *ec);
 
 #endif
