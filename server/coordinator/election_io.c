@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static_assert(ELECTION_ETAG_MAX == OBJECT_VERSION_MAX, "a version is what If-Match takes");
+static_assert((int)ELECTION_ETAG_MAX == (int)OBJECT_VERSION_MAX, "a version is what If-Match takes");
 
 static const char STEP_DOWN_PREFIX[] = ELECTION_COMMANDS_KEY "step-down-";
 
