@@ -1,4 +1,5 @@
-/* config.h -- the configuration: plain values for the parts of the server, read once, then constant.
+/* config.h -- the configuration: plain values for the parts of the server, constant once they are read. A
+ * reload makes another one.
  *
  * Sources, the strongest first: flags, environment, configuration file, defaults. Every option is one row of
  * the table in options.c, from which everything is made: reading all four sources, --help, --print-config,
@@ -166,6 +167,13 @@ enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec);
 /* Appends the paths of the options that differ and that a running server cannot take over, with ", " between
  * them; nothing when `fresh` can replace `running` at once. */
 void config_restart_needed(const struct config *running, const struct config *fresh, struct buf *ret);
+
+/* The other half: the paths of the options that differ and that can be taken over. Never their values. */
+void config_reloaded(const struct config *running, const struct config *fresh, struct buf *ret);
+
+/* Gives `fresh` the values of `running` for all that a running server cannot take over. Texts stay in the
+ * memory of `running`, which must outlive `fresh`. */
+void config_keep_fixed(struct config *fresh, const struct config *running);
 
 /* Append texts for people. Secrets are never shown. */
 void config_write(const struct loaded_config *c, struct buf *ret); /* a line an option: path, value, origin */

@@ -273,6 +273,25 @@ enum sync_err option_set_text(const struct option *o, struct config *c, struct a
     return refuse(o, text, ec);
 }
 
+static size_t size_of(const struct option *o)
+{
+    switch (o->kind) {
+    case OPTION_NUMBER: return o->size;
+    case OPTION_BOOLEAN: return sizeof(bool);
+    case OPTION_CHOICE: return sizeof(unsigned);
+    case OPTION_LIST: return sizeof(struct text_list);
+    case OPTION_ORIGIN: return sizeof(struct cors_origin);
+    case OPTION_TEXT:
+    case OPTION_BASE_PATH: break;
+    }
+    return sizeof(const char *);
+}
+
+void option_copy_value(const struct option *o, struct config *c, const struct config *from)
+{
+    memcpy(field_of(o, c), field_in(o, from), size_of(o));
+}
+
 static void put_list(struct buf *b, const struct text_list *list)
 {
     buf_put_char(b, '[');

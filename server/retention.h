@@ -8,10 +8,11 @@
  * Where several instances share an object store, their leader says when it is time (server/coordinator/):
  * then this thread leaves it to the tickets, and retention_sweep() runs on theirs.
  *
- * Threads: start and stop on the main thread. */
+ * Threads: start, take and stop on the main thread. */
 #ifndef SERVER_RETENTION_H
 #define SERVER_RETENTION_H
 
+#include "core/config.h"
 #include "core/err.h"
 
 #include <pthread.h>
@@ -26,8 +27,9 @@ enum { PRUNE_STEP_MAX = 500 }; /* tombstones looked at, and removed, at a time *
 struct retention {
     struct server *server;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards stopping and the `finished` of jobs */
+    pthread_mutex_t lock; /* guards stopping, the settings and the `finished` of jobs */
     pthread_cond_t changed;
+    uint64_t horizon_ms, interval_ms;
     bool stopping;
     bool started;
 };
@@ -39,6 +41,9 @@ enum sync_err retention_start(struct retention *r, struct server *server, struct
  * it is left for the next time, the others of its shard as well. */
 enum sync_err retention_sweep(struct retention *r, const atomic_bool *stop, uint64_t *ret_pruned,
                               struct err_ctx *ec);
+uint64_t retention_interval_ms(struct retention *r); /* between two sweeps, as it is set now */
+
+void retention_take(struct retention *r, const struct config_sync *config); /* its settings, changed */
 void retention_stop(struct retention *r); /* all-zero ones too; loops and store threads still run */
 
 #endif

@@ -247,7 +247,6 @@ static void set_up(struct coordinator *c, struct server *s)
     (void)snprintf(c->cluster.root, sizeof c->cluster.root, "%s%s/", CLUSTER_WORK_ROOT_KEY,
                    c->cluster.namespace_name);
     make_worker_id(c);
-    make_url(c);
     (void)pthread_mutex_init(&c->lock, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -255,19 +254,27 @@ static void set_up(struct coordinator *c, struct server *s)
     (void)pthread_condattr_destroy(&monotonic);
 }
 
-enum sync_err coordinator_start(struct server *s, struct coordinator **ret, struct err_ctx *ec)
+enum sync_err coordinator_new(struct server *s, struct coordinator **ret, struct err_ctx *ec)
 {
     struct coordinator *c = calloc(1, sizeof *c);
     if (c == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the coordinator");
     set_up(c, s);
     enum sync_err rc = cluster_tasks_new(&c->cluster, c->tasks, &c->task_count, &c->built_in, ec);
     for (size_t i = 0; i < c->task_count; i++) c->task_names[i] = c->tasks[i].name;
-    if (rc == SYNC_OK) rc = thread_start(&c->starter, "coordinator", start, c, ec);
-    c->starter_started = rc == SYNC_OK;
     if (rc != SYNC_OK)
         coordinator_free(c);
     else
         *ret = c;
+    return rc;
+}
+
+enum sync_err coordinator_start(struct coordinator *c, struct err_ctx *ec)
+{
+    pthread_mutex_lock(&c->lock);
+    make_url(c);
+    pthread_mutex_unlock(&c->lock);
+    enum sync_err rc = thread_start(&c->starter, "coordinator", start, c, ec);
+    c->starter_started = rc == SYNC_OK;
     return rc;
 }
 

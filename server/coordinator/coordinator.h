@@ -8,7 +8,7 @@
  * until the store answers; a store that is not is never led on, which the log says. Then the elections start.
  * The server serves meanwhile: nothing of syncing waits for any of this.
  *
- * Threads: start, stop and free on the main thread; the rest from any. */
+ * Threads: new, start, stop and free on the main thread; the rest from any. */
 #ifndef SERVER_COORDINATOR_COORDINATOR_H
 #define SERVER_COORDINATOR_COORDINATOR_H
 
@@ -26,8 +26,11 @@ enum {
     COORDINATOR_STATUS_BYTES_MAX = 4 << 20
 }; /* a thousand workers in each of the most elections there are */
 
-/* The server listens already; its object store stays open until coordinator_stop() has returned. */
-enum sync_err coordinator_start(struct server *s, struct coordinator **ret, struct err_ctx *ec);
+/* Before the loops open, since they show it; coordinator_free() is the caller's. */
+enum sync_err coordinator_new(struct server *s, struct coordinator **ret, struct err_ctx *ec);
+
+/* When the server listens; its object store stays open until coordinator_stop() has returned. */
+enum sync_err coordinator_start(struct coordinator *c, struct err_ctx *ec);
 
 /* Stops the tasks, then leaves the elections, which lets the next instance lead at once; at most for about
  * within_ms. NULL does nothing. */

@@ -47,6 +47,7 @@ static enum sync_err run_task(void *arg, const struct task_run *run, char text[T
     enum ticket_round_move move;
     uint32_t tickets = 0, done = 0;
     size_t count = 0;
+    t->round.interval_ms = retention_interval_ms(&t->cluster->server->retention);
     enum sync_err rc = ticket_round_next(&t->round, t->cluster, run, &move, ec);
     if (rc != SYNC_OK) return rc;
     if (move == TICKET_ROUND_WAIT) {
