@@ -277,6 +277,7 @@ static size_t size_of(const struct option *o)
 {
     switch (o->kind) {
     case OPTION_NUMBER: return o->size;
+    case OPTION_DECIMAL: return sizeof(uint32_t);
     case OPTION_BOOLEAN: return sizeof(bool);
     case OPTION_CHOICE: return sizeof(unsigned);
     case OPTION_LIST: return sizeof(struct text_list);
