@@ -77,7 +77,9 @@ struct config_sync {
     uint64_t sweep_interval_ms;
 };
 
-enum durability { DURABILITY_FSYNC, DURABILITY_OS };
+enum durability { DURABILITY_FSYNC, DURABILITY_OS, DURABILITY_OBJECT };
+
+const char *durability_name(enum durability d); /* "fsync", ... */
 
 struct config_storage {
     const char *data_dir;
@@ -85,6 +87,38 @@ struct config_storage {
     enum durability durability;
     size_t write_buffer_bytes;
     size_t block_cache_bytes;
+};
+
+/* The bucket and its keys (storage/objects/object_s3.h); "": not set. */
+struct config_s3 {
+    const char *bucket;
+    const char *region;
+    const char *endpoint;
+    const char *access_key_id;
+    const char *secret_access_key;
+    const char *session_token;
+    bool force_path_style;
+    const char *key_prefix;
+    const char *ca_file;
+};
+
+/* What goes into the object store, and when. */
+struct config_object {
+    const char *dir;     /* an object store in a directory, in place of S3; "": none */
+    bool optional;       /* may be unusable at start */
+    uint32_t partitions; /* of the shared log; 0: as the bucket says, 1 for a new one */
+    uint64_t log_tick_ms;
+    size_t log_bytes;        /* of one log object, about */
+    uint32_t ack_timeout_ms; /* of DURABILITY_OBJECT */
+    uint64_t snapshot_interval_ms;
+    uint64_t snapshot_changes;
+    uint32_t snapshots_retained;
+    uint32_t threads;
+    uint64_t upload_bytes_per_s; /* 0: no ceiling */
+    uint64_t ready_backlog_ms;   /* 0: does not count */
+    uint64_t ready_backlog_bytes;
+    bool evict;
+    uint64_t evict_idle_ms;
 };
 
 struct config_logging {
@@ -114,6 +148,8 @@ struct config {
     struct config_auth auth;
     struct config_sync sync;
     struct config_storage storage;
+    struct config_s3 s3;
+    struct config_object object;
     struct config_logging logging;
     struct config_limits limits;
     struct config_coordinator coordinator;

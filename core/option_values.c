@@ -340,8 +340,10 @@ void option_put_value(const struct option *o, const struct config *c, struct buf
         option_put_value_unmasked(o, c, ret);
         return;
     }
-    assert(o->kind == OPTION_LIST); /* the only kind of secret there is */
-    size_t count = ((const struct text_list *)field_in(o, c))->count;
+    assert(o->kind == OPTION_LIST || o->kind == OPTION_TEXT);
+    const void *field = field_in(o, c);
+    size_t count = o->kind == OPTION_LIST ? ((const struct text_list *)field)->count
+                                          : (*(const char *const *)field)[0] != '\0';
     buf_put_char(ret, '(');
     buf_put_u64(ret, count);
     buf_put_str(ret, count == 1 ? " secret)" : " secrets)");

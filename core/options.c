@@ -3,13 +3,13 @@
 #include <assert.h>
 
 static const char *const auth_modes[] = {"none", "token-whitelist", "custom", NULL};
-static const char *const durabilities[] = {"fsync", "os", NULL};
+static const char *const durabilities[] = {"fsync", "os", "object", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const coordination_modes[] = {"global", "per-task", NULL};
 static_assert(COORDINATION_PER_TASK == 1, "coordination_modes");
 static_assert(AUTH_MODE_CUSTOM == 2, "auth_modes");
-static_assert(DURABILITY_OS == 1, "durabilities");
+static_assert(DURABILITY_OBJECT == 2, "durabilities");
 static_assert(LOG_LEVEL_ERROR == 3, "log_levels");
 static_assert(LOG_FORMAT_JSON == 1, "log_formats");
 
@@ -111,13 +111,81 @@ const struct option config_options[] = {
      .help = "Parts of the store, each with a writing thread; fixed when the data directory is made."},
     {CHOICE("storage.durability", storage.durability, durabilities), .flag = "durability",
      .env = "SYNC_DURABILITY", .initial = "fsync",
-     .help = "When a change is acknowledged: fsync: it is on the disk; os: the operating system has it."},
+     .help = "When a change is acknowledged: fsync: it is on the disk; os: the operating system has it; "
+             "object: it is on the disk and in the object store."},
     {NUMBER("storage.writeBufferBytes", storage.write_buffer_bytes, 65536, 1024 * MIB),
      .flag = "write-buffer-bytes", .env = "SYNC_WRITE_BUFFER_BYTES", .initial = "4194304", .unit = "bytes",
      .help = "Memory in which each shard gathers writes."},
     {NUMBER("storage.blockCacheBytes", storage.block_cache_bytes, 0, 65536ull * MIB),
      .flag = "block-cache-bytes", .env = "SYNC_BLOCK_CACHE_BYTES", .initial = "8388608", .unit = "bytes",
      .help = "Memory for stored blocks that were read, all shards together."},
+
+    {TEXT("s3.bucket", s3.bucket), .flag = "s3-bucket", .env = "S3_BUCKET", .initial = "",
+     .traits = OPTION_EMPTY_OK, .help = "Bucket to keep the log and snapshots in; turns S3 on."},
+    {TEXT("s3.region", s3.region), .flag = "s3-region", .env = "S3_REGION", .initial = "us-east-1",
+     .help = "Region of the bucket."},
+    {TEXT("s3.endpoint", s3.endpoint), .flag = "s3-endpoint", .env = "S3_ENDPOINT", .initial = "",
+     .traits = OPTION_EMPTY_OK, .help = "Address of an S3 service that is not AWS: https://host:port."},
+    {TEXT("s3.accessKeyId", s3.access_key_id), .flag = "s3-access-key-id", .env = "S3_ACCESS_KEY_ID",
+     .initial = "", .traits = OPTION_EMPTY_OK,
+     .help = "Key of S3; without it the places that AWS tools look in are looked in."},
+    {TEXT("s3.secretAccessKey", s3.secret_access_key), .flag = "s3-secret-access-key",
+     .env = "S3_SECRET_ACCESS_KEY", .initial = "", .traits = OPTION_EMPTY_OK | OPTION_SECRET,
+     .help = "Secret of that key."},
+    {TEXT("s3.sessionToken", s3.session_token), .flag = "s3-session-token", .env = "S3_SESSION_TOKEN",
+     .initial = "", .traits = OPTION_EMPTY_OK | OPTION_SECRET, .help = "Token of a short-lived key."},
+    {BOOLEAN("s3.forcePathStyle", s3.force_path_style), .flag = "s3-force-path-style",
+     .env = "S3_FORCE_PATH_STYLE", .initial = "false",
+     .help = "Is the bucket named in the path, not in the host name?"},
+    {TEXT("s3.keyPrefix", s3.key_prefix), .flag = "s3-key-prefix", .env = "S3_KEY_PREFIX", .initial = "",
+     .traits = OPTION_EMPTY_OK, .help = "Put in front of every object's key as it is."},
+    {TEXT("s3.caFile", s3.ca_file), .flag = "s3-ca-file", .env = "S3_CA_FILE", .initial = "",
+     .traits = OPTION_EMPTY_OK,
+     .help = "File with the certificates (PEM) that the S3 service is trusted by, in place of the system's."},
+
+    {TEXT("object.dir", object.dir), .flag = "object-dir", .env = "SYNC_OBJECT_DIR", .initial = "",
+     .traits = OPTION_EMPTY_OK, .help = "Directory that takes the place of an S3 bucket."},
+    {BOOLEAN("object.optional", object.optional), .flag = "object-store-optional",
+     .env = "SYNC_OBJECT_STORE_OPTIONAL", .initial = "false",
+     .help = "May the server start while the object store cannot be used?"},
+    {NUMBER("object.partitions", object.partitions, 0, 64), .flag = "object-partitions",
+     .env = "SYNC_OBJECT_PARTITIONS", .initial = "0",
+     .help = "Parts of the shared log, fixed when a bucket is first used; 0 takes what it has, 1 at first."},
+    {NUMBER("object.logTickMs", object.log_tick_ms, 10, DAY_MS), .flag = "object-log-tick-ms",
+     .env = "SYNC_OBJECT_LOG_TICK_MS", .initial = "1000", .unit = "ms",
+     .help = "Time between two uploads of new changes; with durability object they follow one another."},
+    {NUMBER("object.logBytes", object.log_bytes, 65536, 64 * MIB), .flag = "object-log-bytes",
+     .env = "SYNC_OBJECT_LOG_BYTES", .initial = "4194304", .unit = "bytes",
+     .help = "Changes uploaded at a time, about."},
+    {NUMBER("object.ackTimeoutMs", object.ack_timeout_ms, 100, 3600000), .flag = "object-ack-timeout-ms",
+     .env = "SYNC_OBJECT_ACK_TIMEOUT_MS", .initial = "20000", .unit = "ms",
+     .help = "With durability object: wait for the upload of a batch, after which it is refused for now."},
+    {NUMBER("object.snapshotIntervalMs", object.snapshot_interval_ms, 1000, 36525ull * DAY_MS),
+     .flag = "object-snapshot-interval-ms", .env = "SYNC_OBJECT_SNAPSHOT_INTERVAL_MS", .initial = "300000",
+     .unit = "ms", .help = "Time after which a database that has changed gets a new snapshot."},
+    {NUMBER("object.snapshotChanges", object.snapshot_changes, 1, 1000000000),
+     .flag = "object-snapshot-changes", .env = "SYNC_OBJECT_SNAPSHOT_CHANGES", .initial = "100000",
+     .help = "Changes after which it gets one earlier."},
+    {NUMBER("object.snapshotsRetained", object.snapshots_retained, 1, 1000),
+     .flag = "object-snapshots-retained", .env = "SYNC_OBJECT_SNAPSHOTS_RETAINED", .initial = "5",
+     .help = "Snapshots of a database that are kept."},
+    {NUMBER("object.threads", object.threads, 1, 64), .flag = "object-threads", .env = "SYNC_OBJECT_THREADS",
+     .initial = "4", .help = "Threads that write and read snapshots in the object store."},
+    {NUMBER("object.uploadBytesPerS", object.upload_bytes_per_s, 0, 1048576ull * MIB),
+     .flag = "object-upload-bytes-per-s", .env = "SYNC_OBJECT_UPLOAD_BYTES_PER_S", .initial = "0",
+     .unit = "bytes/s", .help = "Ceiling for everything that goes up to S3, at least 1024; 0: none."},
+    {NUMBER("object.readyBacklogMs", object.ready_backlog_ms, 0, 36525ull * DAY_MS),
+     .flag = "object-ready-backlog-ms", .env = "SYNC_OBJECT_READY_BACKLOG_MS", .initial = "0", .unit = "ms",
+     .help = "Age of the oldest change that waits for its upload at which the server is not ready; 0: any."},
+    {NUMBER("object.readyBacklogBytes", object.ready_backlog_bytes, 0, 1048576ull * MIB),
+     .flag = "object-ready-backlog-bytes", .env = "SYNC_OBJECT_READY_BACKLOG_BYTES", .initial = "0",
+     .unit = "bytes", .help = "The same in bytes that wait, about; 0: any."},
+    {BOOLEAN("diskEviction.enabled", object.evict), .flag = "disk-eviction-enabled",
+     .env = "DISK_EVICTION_ENABLED", .initial = "false",
+     .help = "Do idle databases leave the disk, to be restored when they are used again?"},
+    {NUMBER("diskEviction.idleMs", object.evict_idle_ms, 1000, 36525ull * DAY_MS),
+     .flag = "disk-eviction-idle-ms", .env = "DISK_EVICTION_IDLE_MS", .initial = "3600000", .unit = "ms",
+     .help = "Time without use after which a database leaves the disk."},
 
     {CHOICE("logging.level", logging.level, log_levels), .flag = "log-level", .env = "SYNC_LOG_LEVEL",
      .initial = "info", .traits = OPTION_RELOADABLE, .help = "Least level of the lines that are logged."},
@@ -254,6 +322,11 @@ const struct option config_options[] = {
 
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];
 static_assert(sizeof config_options / sizeof config_options[0] <= CONFIG_OPTIONS_MAX, "origins");
+
+const char *durability_name(enum durability d)
+{
+    return durabilities[d];
+}
 
 const struct option *option_by_path(struct slice path)
 {

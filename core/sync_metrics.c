@@ -64,6 +64,7 @@ void sync_metrics_init(struct sync_metrics *m)
 #undef COUNTER_BY
 #undef GAUGE
 #undef HISTOGRAM
+    object_metrics_init(&m->object, &m->registry);
     coordinator_metrics_register(&m->coordinator, &m->registry);
 }
 

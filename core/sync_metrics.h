@@ -12,6 +12,7 @@
 
 #include "core/coordinator_metrics.h"
 #include "core/metrics.h"
+#include "core/object_metrics.h"
 
 /* X(constant, label value): what was asked for over HTTP. */
 #define HTTP_ENDPOINT_MAP(X)                                                                                 \
@@ -133,8 +134,9 @@ struct sync_metrics {
 #undef COUNTER_BY
 #undef GAUGE
 #undef HISTOGRAM
-    struct coordinator_metrics coordinator; /* has a table of its own */
-    struct metrics_registry registry;       /* of all of the above; further families may be added to it */
+    struct coordinator_metrics coordinator;
+    struct object_metrics object;
+    struct metrics_registry registry; /* of all of the above; further families may be added to it */
 };
 
 /* Sets everything to zero and registers it. */

@@ -1,9 +1,12 @@
 #include "server/command.h"
 
+#include "server/command_coordinator.h"
+
 #include <stddef.h>
 #include <string.h>
 
 const struct command commands[] = {
+    {"coordinator", "Shows and changes who leads the cluster.", command_coordinator},
     {NULL, NULL, NULL},
 };
 

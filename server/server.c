@@ -114,7 +114,7 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     const struct store_config cfg = {
         .dir = s->config->storage.data_dir,
         .shards = s->config->storage.shards,
-        .sync = s->config->storage.durability == DURABILITY_FSYNC,
+        .sync = s->config->storage.durability != DURABILITY_OS,
         .allow_resurrection = s->config->sync.allow_resurrection,
         .write_buffer_bytes = s->config->storage.write_buffer_bytes,
         .block_cache_bytes = s->config->storage.block_cache_bytes,
@@ -166,6 +166,10 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
 {
     enum sync_err rc = settings_first(s->config, &s->settings, ec);
     if (rc == SYNC_OK) rc = open_store(s, ec);
+    if (rc == SYNC_OK && s->config->storage.durability == DURABILITY_OBJECT)
+        rc =
+            err_set(ec, SYNC_ECONFIG, "storage.durability: this build cannot keep the promise of object yet");
+    if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK && s->config->coordinator.enabled) rc = coordinator_new(s, &s->coordinator, ec);
@@ -253,11 +257,13 @@ void server_stop(struct server *s)
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */
     worker_pool_stop(&s->readers);
+    objects_stop_jobs(&s->objects);
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
     coordinator_free(s->coordinator);
     free(s->loops);
     free(s->store_threads);
+    objects_stop(&s->objects);
     store_close(s->store);
     settings_unref(s->settings);
     log_info(&s->logger, LOG_SERVER, "server.stopped");

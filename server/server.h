@@ -18,6 +18,7 @@
 #include "core/sync_metrics.h"
 #include "server/job.h"
 #include "server/listen.h"
+#include "server/objects.h"
 #include "server/receiving.h"
 #include "server/retention.h"
 #include "server/settings.h"
@@ -42,6 +43,7 @@ struct server {
     uint16_t port;
     uint64_t started_ns; /* monotonic */
     struct store *store;
+    struct objects objects;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;
     struct worker_pool readers;
