@@ -1,5 +1,7 @@
 #include "server/command_coordinator.h"
 
+#include "core/ticket.h"
+
 #include "server/command.h"
 #include "server/config_source.h"
 #include "server/coordinator/elector.h"
