@@ -5,6 +5,7 @@
 #include "server/loop.h"
 #include "server/store_thread.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/version.h"
 
 #include <errno.h>
@@ -202,9 +203,10 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
     }
     atomic_store(&s->ready, true);
     log_info(&s->logger, LOG_SERVER, "server.listening", LOG_STR("host", config->server.host),
-             LOG_U64("port", s->port), LOG_STR("base_path", config->server.base_path),
-             LOG_U64("threads", s->loop_count), LOG_U64("shards", s->store_thread_count),
-             LOG_U64("databases", server_database_count(s)), LOG_STR("version", SYNC_VERSION));
+             LOG_U64("port", s->port), LOG_BOOL("tls", tls_is_on(config)),
+             LOG_STR("base_path", config->server.base_path), LOG_U64("threads", s->loop_count),
+             LOG_U64("shards", s->store_thread_count), LOG_U64("databases", server_database_count(s)),
+             LOG_STR("version", SYNC_VERSION));
     return SYNC_OK;
 }
 

@@ -50,7 +50,8 @@ static void make_url(struct coordinator *c)
     }
     if (everywhere) host = c->host;
     bool bracket = strchr(host, ':') != NULL;
-    (void)snprintf(c->url, sizeof c->url, "http://%s%.160s%s:%u%.64s", bracket ? "[" : "", host,
+    (void)snprintf(c->url, sizeof c->url, "%s://%s%.160s%s:%u%.64s",
+                   s->config->tls.cert[0] != '\0' ? "https" : "http", bracket ? "[" : "", host,
                    bracket ? "]" : "", s->port, s->config->server.base_path);
 }
 

@@ -10,8 +10,8 @@ struct race {
     struct object_store *store;
     const struct object_call *call;
     struct slice key;
-    const struct object_version *match; /* NULL: they create */
-    pthread_mutex_t lock;               /* guards go and off */
+    struct object_version match; /* "": they create */
+    pthread_mutex_t lock;        /* guards go and off */
     pthread_cond_t changed;
     bool go;  /* all are there */
     bool off; /* there are too few of them */
@@ -38,11 +38,11 @@ static void *run(void *arg)
     pthread_mutex_unlock(&c->lock);
     if (off)
         r->rc = SYNC_ECANCELED;
-    else if (c->match == NULL)
+    else if (c->match.text[0] == '\0')
         r->rc = object_put_if_absent(c->store, c->call, c->key, body, &r->outcome, &r->version, &r->ec);
     else
         r->rc =
-            object_put_if_match(c->store, c->call, c->key, body, c->match, &r->outcome, &r->version, &r->ec);
+            object_put_if_match(c->store, c->call, c->key, body, &c->match, &r->outcome, &r->version, &r->ec);
     return NULL;
 }
 
@@ -100,12 +100,11 @@ static enum sync_err judge(const struct racer racers[OBJECT_RACE_RACERS], const 
 static enum sync_err race_once(struct race *c, struct err_ctx *ec)
 {
     struct racer racers[OBJECT_RACE_RACERS];
-    struct object_version created, replaced;
-    c->match = NULL;
+    struct object_version replaced;
+    c->match.text[0] = '\0';
     enum sync_err rc = run_all(c, racers, ec);
-    if (rc == SYNC_OK) rc = judge(racers, "created one object", &created, ec);
-    if (rc != SYNC_OK || created.text[0] == '\0') return rc;
-    c->match = &created;
+    if (rc == SYNC_OK) rc = judge(racers, "created one object", &c->match, ec);
+    if (rc != SYNC_OK || c->match.text[0] == '\0') return rc;
     rc = run_all(c, racers, ec);
     if (rc == SYNC_OK) rc = judge(racers, "replaced one version", &replaced, ec);
     return rc;
