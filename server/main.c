@@ -69,6 +69,9 @@ static void put_help(const struct loaded_config *c, struct buf *ret)
 {
     (void)c;
     config_write_help(ret);
+    BUF_PUT_LIT(ret, "\nCommands:\n");
+    for (const struct command *k = commands; k->name != NULL; k++)
+        buf_printf(ret, "  %-12s %s\n", k->name, k->help);
 }
 
 /* Until SIGTERM or SIGINT; SIGHUP reloads. They are blocked in every thread from before the first one starts.

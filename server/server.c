@@ -105,6 +105,11 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     enum sync_err rc = store_open(&cfg, &s->store, ec);
     if (rc != SYNC_OK) {
         err_wrap(ec, "open the store in %s", cfg.dir);
+        if (rc == SYNC_EFORMAT)
+            log_error(&s->logger, LOG_STORAGE, "store.damaged", LOG_STR("dir", cfg.dir),
+                      LOG_STR("next",
+                              "`sync-coordinator store verify DIR` tells what is damaged, `store repair "
+                              "DIR` mends what can be mended and keeps a copy"));
         return rc;
     }
     for (uint32_t i = 0; i < store_shard_count(s->store); i++) {
