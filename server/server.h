@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct coordinator;
 struct loop;
 struct store_thread;
 
@@ -49,6 +50,7 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct coordinator *coordinator; /* NULL: not enabled */
     struct receiving receiving;
     struct admission *admission;
     struct limit_log limit_log;
