@@ -32,7 +32,7 @@ struct push_pace {
 
 /* How long a client is given for a message of that many bytes: `pause_ms`, and as much again for each further
  * PACE_BYTES of it, up to PACE_MS_MAX. */
-enum { PACE_BYTES = 64 << 10, PACE_MS_MAX = 10000 };
+enum { PACE_BYTES = 64 << 10, PACE_MS_MAX = 5000 };
 uint64_t push_pace_pause_ms(uint64_t pause_ms, size_t bytes);
 
 /* A message with facts has left: no push before its ping is answered and the pause is over. */

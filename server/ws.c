@@ -1,5 +1,6 @@
 #include "server/ws.h"
 
+#include "server/limit.h"
 #include "server/system.h"
 #include "server/ws_internal.h"
 
@@ -50,13 +51,17 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     return 0;
 }
 
+void ws_is_there(struct ws *w)
+{
+    w->valid_ms = loop_now_ms(w->loop);
+}
+
 void ws_pong(struct ws *w, const void *payload, size_t len)
 {
     if (w == NULL) return;
-    uint64_t now_ms = loop_now_ms(w->loop);
-    w->valid_ms = now_ms;
-    push_pace_pong(&w->pace, payload, len, now_ms);
-    if (push_pace_is_read(&w->pace) && (w->pushes.count > 0 || w->lag_counted)) ws_want_write(w);
+    ws_is_there(w);
+    push_pace_pong(&w->push_pace, payload, len, w->valid_ms);
+    if (push_pace_is_read(&w->push_pace) && (w->pushes.count > 0 || w->lag_counted)) ws_want_write(w);
 }
 
 /* libwebsockets closes who does not answer its pings, and does not say so. Nobody else has been silent for as
@@ -71,7 +76,7 @@ void ws_closed(struct ws *w)
 {
     if (w == NULL) return;
     struct sync_metrics *m = &w->loop->server->metrics;
-    if (has_no_pong(w)) counter_add(&m->limit_hits[LIMIT_PONG_TIMEOUT], 1);
+    if (has_no_pong(w)) limit_hit(w->loop->server, LIMIT_PONG_TIMEOUT);
     log_debug(&w->logger, LOG_WS, "ws.closed", LOG_SLICE("db", session_database(&w->session)));
     gauge_add(&m->ws_connections_active, -1);
     if (w->lag_counted) gauge_add(&m->sessions_lagging, -1);
@@ -109,7 +114,7 @@ static void too_long(struct ws *w)
 {
     struct session_update u = {0};
     struct err_ctx ec;
-    counter_add(&w->loop->server->metrics.limit_hits[LIMIT_MESSAGE_BYTES], 1);
+    limit_hit(w->loop->server, LIMIT_MESSAGE_BYTES);
     log_warn(&w->logger, LOG_WS, "ws.message_too_long", LOG_U64("bytes_max", bytes_max(w)));
     (void)err_set(&ec, SYNC_ELIMIT, "a message may have up to %zu bytes here", bytes_max(w));
     session_broken_message(&w->session, &ec, &u);
@@ -170,7 +175,7 @@ static void stop_receiving(struct receiver *r, bool stop)
     /* That its answer to a ping is not read is our doing, not a sign that it has gone. */
     if (stop) {
         lws_validity_confirmed(w->wsi);
-        w->valid_ms = loop_now_ms(w->loop);
+        ws_is_there(w);
     }
     ws_settle(w);
 }
@@ -199,7 +204,7 @@ static void deliver(struct subscriber *s, struct frame *f)
         return;
     }
     counter_add(&w->loop->server->metrics.changes_broadcast, f->fact_count);
-    uint64_t due_ms = push_pace_due_ms(&w->pace);
+    uint64_t due_ms = push_pace_due_ms(&w->push_pace);
     if (loop_now_ms(w->loop) >= due_ms)
         ws_want_write(w);
     else /* nothing else may happen to this connection until then */
@@ -216,10 +221,12 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
         bool was_new = w->session.state == SESSION_NEW;
         session_tick(&w->session, system_random_u64(), now_ms, &u);
         if (was_new && w->session.state == SESSION_CLOSED)
-            counter_add(&w->loop->server->metrics.limit_hits[LIMIT_HANDSHAKE_TIMEOUT], 1);
+            limit_hit(w->loop->server, LIMIT_HANDSHAKE_TIMEOUT);
         ws_carry_out(w, &u);
     }
-    uint64_t deadline_ms = session_deadline_ms(&w->session), push_ms = push_pace_due_ms(&w->pace);
+    uint64_t deadline_ms = session_deadline_ms(&w->session), push_ms = push_pace_due_ms(&w->push_pace);
+    uint64_t pace_ms = ws_pace_tick(w, now_ms);
+    if (pace_ms < deadline_ms) deadline_ms = pace_ms;
     if (w->pushes.count > 0 && now_ms >= push_ms) ws_want_write(w);
     if (w->pushes.count > 0 && now_ms < push_ms && push_ms < deadline_ms) deadline_ms = push_ms;
     uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);

@@ -40,6 +40,8 @@ struct ws {
     bool receiving_binary;
     struct receiver receiver;
     struct ws_late *late, **late_end;
+    bool paced; /* the first of `late` waits at least until */
+    uint64_t paced_until_ms;
     uint64_t valid_ms; /* when the client was last known to be there */
     bool held;         /* the library was told to read no more */
     bool working;      /* through `late`, guards against doing it from within */
@@ -53,13 +55,16 @@ struct ws {
     struct push_queue pushes;
     struct frame *pushing; /* a frame too long for one write: the rest of it is next */
     size_t pushed_bytes;   /* of it */
-    struct push_pace pace;
+    struct push_pace push_pace;
     bool lag_counted;
     bool draining;
     bool closing;    /* with close_code, after the texts */
     bool close_sent; /* nothing is sent any more */
     uint16_t close_code;
 };
+
+/* ws.c */
+void ws_is_there(struct ws *w); /* its silence ended, or is our doing */
 
 /* ws_session.c */
 void ws_carry_out(struct ws *w, struct session_update *u);                       /* empties u */
@@ -69,6 +74,10 @@ void ws_overflowed(struct ws *w);
 void ws_settle(struct ws *w); /* after anything changed: deadlines, draining */
 
 bool ws_holds_input(const struct ws *w); /* what has come waits in `late` */
+
+/* ws_pace.c */
+bool ws_must_wait(struct ws *w, const struct message *m); /* before it is worked on; m NULL: unreadable */
+uint64_t ws_pace_tick(struct ws *w, uint64_t now_ms);     /* returns when to call it next */
 
 /* ws_send.c */
 bool ws_queue_text(struct ws *w, struct slice text); /* false: no memory; the connection closes */

@@ -66,13 +66,13 @@ static int send_text(struct ws *w)
 static void facts_sent(struct ws *w, size_t bytes)
 {
     uint32_t pause_ms = w->loop->config->sync.push_pause_ms;
-    if (pause_ms > 0) push_pace_sent(&w->pace, push_pace_pause_ms(pause_ms, bytes));
+    if (pause_ms > 0) push_pace_sent(&w->push_pace, push_pace_pause_ms(pause_ms, bytes));
 }
 
 static int send_ping(struct ws *w)
 {
     unsigned char bytes[LWS_PRE + PACE_PING_BYTES];
-    push_pace_ping(&w->pace, bytes + LWS_PRE);
+    push_pace_ping(&w->push_pace, bytes + LWS_PRE);
     return lws_write(w->wsi, bytes + LWS_PRE, PACE_PING_BYTES, LWS_WRITE_PING) < 0 ? -1 : 0;
 }
 
@@ -121,7 +121,7 @@ static void push_sent(struct ws *w, size_t bytes, bool migrations)
     struct loop *l = w->loop;
     counter_add(&l->server->metrics.push_messages, 1);
     facts_sent(w, bytes);
-    if (migrations) push_pace_rest(&w->pace, l->config->sync.migration_pause_ms, loop_now_ms(l));
+    if (migrations) push_pace_rest(&w->push_pace, l->config->sync.migration_pause_ms, loop_now_ms(l));
 }
 
 /* Puts as many waiting frames as fit into one message. */
@@ -178,7 +178,7 @@ static int send_push(struct ws *w)
 
 static bool may_push(const struct ws *w)
 {
-    return w->pushes.count > 0 && loop_now_ms(w->loop) >= push_pace_due_ms(&w->pace);
+    return w->pushes.count > 0 && loop_now_ms(w->loop) >= push_pace_due_ms(&w->push_pace);
 }
 
 /* ---- one write */
@@ -212,7 +212,7 @@ int ws_writeable(struct ws *w)
     } else if (w->in_delta) {
         if (w->closing) return close_now(w); /* its message can never be completed */
         if (w->stream_ready) failed = send_piece(w);
-    } else if (push_pace_asks(&w->pace)) {
+    } else if (push_pace_asks(&w->push_pace)) {
         failed = send_ping(w);
     } else if (w->texts != NULL) {
         failed = send_text(w);
@@ -220,16 +220,16 @@ int ws_writeable(struct ws *w)
         return close_now(w);
     } else if (w->stream_ready) {
         failed = send_piece(w);
-    } else if (w->lag_counted && push_pace_is_read(&w->pace)) {
+    } else if (w->lag_counted && push_pace_is_read(&w->push_pace)) {
         caught_up(w); /* called back with nothing left to send: the socket has taken it all */
     } else if (may_push(w)) {
         failed = send_push(w);
     }
     if (failed != 0) return -1;
     bool waits_for_piece = w->in_delta && !w->stream_ready && !w->closing;
-    bool more = w->pushing != NULL || push_pace_asks(&w->pace) || w->texts != NULL || w->closing ||
-                w->stream_ready || (w->lag_counted && push_pace_is_read(&w->pace)) || may_push(w);
+    bool more = w->pushing != NULL || push_pace_asks(&w->push_pace) || w->texts != NULL || w->closing ||
+                w->stream_ready || (w->lag_counted && push_pace_is_read(&w->push_pace)) || may_push(w);
     if (more && !waits_for_piece) ws_want_write(w);
-    if (w->pushes.count > 0 && !may_push(w)) loop_wake_at(w->loop, push_pace_due_ms(&w->pace));
+    if (w->pushes.count > 0 && !may_push(w)) loop_wake_at(w->loop, push_pace_due_ms(&w->push_pace));
     return 0;
 }
