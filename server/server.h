@@ -22,6 +22,7 @@
 #include "server/receiving.h"
 #include "server/retention.h"
 #include "server/settings.h"
+#include "server/shared_log.h"
 #include "storage/store.h"
 
 #include <pthread.h>
@@ -43,6 +44,7 @@ struct server {
     uint64_t started_ns; /* monotonic */
     struct store *store;
     struct objects objects;
+    struct shared_log shared_log;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;
     struct worker_pool readers;

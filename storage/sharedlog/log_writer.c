@@ -28,6 +28,11 @@ const struct log_rival *log_writer_rival(const struct log_writer *w)
     return &w->rival;
 }
 
+void log_writer_hurry(struct log_writer *w, uint32_t timeout_ms)
+{
+    w->call.timeout_ms = timeout_ms < LOG_CALL_MS ? timeout_ms : LOG_CALL_MS;
+}
+
 uint64_t log_writer_number(const struct log_writer *w)
 {
     return w->number;

@@ -78,6 +78,9 @@ enum sync_err log_writer_step(struct log_writer *w, enum log_step *ret, struct l
  * been accepted since. One attempt. */
 enum sync_err log_writer_close_mark(struct log_writer *w, enum log_step *ret, struct err_ctx *ec);
 
+/* How long a call may take from now on. */
+void log_writer_hurry(struct log_writer *w, uint32_t timeout_ms);
+
 const struct log_rival *log_writer_rival(const struct log_writer *w); /* good after LOG_LOST */
 uint64_t log_writer_number(const struct log_writer *w);               /* of the newest object */
 
