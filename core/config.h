@@ -45,6 +45,11 @@ struct config_server {
     uint32_t pong_timeout_ms;
 };
 
+struct config_tls {
+    const char *cert; /* files in PEM form; "": no TLS. Both or none. */
+    const char *key;
+};
+
 enum cors_allow { CORS_ALLOW_NONE, CORS_ALLOW_LIST, CORS_ALLOW_ANY };
 
 struct cors_origin {
@@ -143,6 +148,7 @@ struct config_limits {
 
 struct config {
     struct config_server server;
+    struct config_tls tls;
     struct config_cors cors;
     struct config_auth auth;
     struct config_sync sync;

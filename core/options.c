@@ -57,6 +57,13 @@ const struct option config_options[] = {
      .env = "SYNC_PONG_TIMEOUT_MS", .initial = "20000", .unit = "ms", .traits = OPTION_RELOADABLE,
      .help = "Wait for the answer to a ping, after which the connection is closed."},
 
+    {TEXT("tls.cert", tls.cert), .flag = "tls-cert", .env = "SYNC_TLS_CERT", .initial = "",
+     .traits = OPTION_EMPTY_OK | OPTION_RELOADABLE,
+     .help = "File with the certificate, and those above it, in PEM form; the port then speaks TLS only."},
+    {TEXT("tls.key", tls.key), .flag = "tls-key", .env = "SYNC_TLS_KEY", .initial = "",
+     .traits = OPTION_EMPTY_OK | OPTION_RELOADABLE,
+     .help = "File with the certificate's private key, in PEM form."},
+
     {ORIGIN("cors.origin", cors.origin), .flag = "cors-origin", .env = "SYNC_CORS_ORIGIN", .initial = "true",
      .traits = OPTION_RELOADABLE,
      .help = "Origins that browsers may call from: true for all, false for none, or a list."},

@@ -1,9 +1,12 @@
 #include "server/command.h"
 
+#include "server/command_store.h"
+
 #include <stddef.h>
 #include <string.h>
 
 const struct command commands[] = {
+    {"store", "verify or repair a data directory", command_store},
     {NULL, NULL, NULL},
 };
 

@@ -4,6 +4,7 @@
 #include "server/reload.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/version.h"
 
 #include <errno.h>
@@ -68,6 +69,9 @@ static void put_help(const struct loaded_config *c, struct buf *ret)
 {
     (void)c;
     config_write_help(ret);
+    BUF_PUT_LIT(ret, "\nCommands:\n");
+    for (const struct command *k = commands; k->name != NULL; k++)
+        buf_printf(ret, "  %-12s %s\n", k->name, k->help);
 }
 
 /* Until SIGTERM or SIGINT; SIGHUP reloads. They are blocked in every thread from before the first one starts.
@@ -111,11 +115,24 @@ static int run(const struct loaded_config *loaded, const struct config_input *in
     return EXIT_SUCCESS;
 }
 
+/* What a start would read besides the configuration. */
+static int check_files(const struct loaded_config *loaded)
+{
+    struct tls_identity *tls;
+    struct err_ctx ec;
+    if (tls_identity_load(&loaded->config.tls, &tls, &ec) != SYNC_OK) {
+        (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
+        return EXIT_FAILURE;
+    }
+    tls_identity_free(tls);
+    return EXIT_SUCCESS;
+}
+
 static int carry_out(const struct loaded_config *loaded, const struct config_input *in)
 {
     switch (loaded->command) {
     case CONFIG_RUN: return run(loaded, in);
-    case CONFIG_CHECK: return EXIT_SUCCESS;
+    case CONFIG_CHECK: return check_files(loaded);
     case CONFIG_PRINT: return print(config_write, loaded);
     case CONFIG_HELP: return print(put_help, loaded);
     case CONFIG_VERSION: return puts(SYNC_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -4,6 +4,7 @@
 #include "server/loop.h"
 #include "server/store_thread.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/version.h"
 
 #include <errno.h>
@@ -121,6 +122,11 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     enum sync_err rc = store_open(&cfg, &s->store, ec);
     if (rc != SYNC_OK) {
         err_wrap(ec, "open the store in %s", cfg.dir);
+        if (rc == SYNC_EFORMAT)
+            log_error(&s->logger, LOG_STORAGE, "store.damaged", LOG_STR("dir", cfg.dir),
+                      LOG_STR("next",
+                              "`sync-coordinator store verify DIR` tells what is damaged, `store repair "
+                              "DIR` mends what can be mended and keeps a copy"));
         return rc;
     }
     for (uint32_t i = 0; i < store_shard_count(s->store); i++) {
@@ -197,9 +203,10 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
     }
     atomic_store(&s->ready, true);
     log_info(&s->logger, LOG_SERVER, "server.listening", LOG_STR("host", config->server.host),
-             LOG_U64("port", s->port), LOG_STR("base_path", config->server.base_path),
-             LOG_U64("threads", s->loop_count), LOG_U64("shards", s->store_thread_count),
-             LOG_U64("databases", server_database_count(s)), LOG_STR("version", SYNC_VERSION));
+             LOG_U64("port", s->port), LOG_BOOL("tls", tls_is_on(config)),
+             LOG_STR("base_path", config->server.base_path), LOG_U64("threads", s->loop_count),
+             LOG_U64("shards", s->store_thread_count), LOG_U64("databases", server_database_count(s)),
+             LOG_STR("version", SYNC_VERSION));
     return SYNC_OK;
 }
 

@@ -135,10 +135,11 @@ const char *log_fixture_read(struct log_fixture *f, const char *database, const 
     for (;;) {
         cr_assert_eq(log_reader_next(r, &e, &pruned, &found, &ec), SYNC_OK, "%s", ec.text);
         if (!found) break;
-        if (e.fact.type == FACT_CELL)
-            buf_printf(&text, "%.*s=%.*s ", SLICE_ARG(e.fact.cell.pk), SLICE_ARG(e.fact.cell.value));
-        else
-            buf_printf(&text, "%.*s! ", SLICE_ARG(e.fact.del.pk));
+        bool cell = e.fact.type == FACT_CELL;
+        buf_put_slice(&text, cell ? e.fact.cell.pk : e.fact.del.pk);
+        buf_put_str(&text, cell ? "=" : "! ");
+        if (cell) buf_put_slice(&text, e.fact.cell.value);
+        if (cell) buf_put_char(&text, ' ');
     }
     if (ret != NULL) log_reader_summary(r, ret);
     log_reader_close(r);

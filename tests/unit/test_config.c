@@ -219,6 +219,10 @@ Test(config, every_option_is_read_from_every_source)
                 environment[variable_count++] = "SYNC_LIMIT_RECEIVING_BYTES=1099511627776";
             if (strcmp(o->path, "auth.mode") == 0 && sources != 0)
                 environment[variable_count++] = "SYNC_AUTH_TOKENS_FILE=some-token";
+            if (strcmp(o->path, "tls.cert") == 0 && sources != 0)
+                environment[variable_count++] = "SYNC_TLS_KEY=key";
+            if (strcmp(o->path, "tls.key") == 0 && sources != 0)
+                environment[variable_count++] = "SYNC_TLS_CERT=cert";
             if (strcmp(o->path, "storage.durability") == 0 || strcmp(o->path, "diskEviction.enabled") == 0)
                 environment[variable_count++] = "SYNC_OBJECT_DIR=objects";
             if (sources & 2) environment[variable_count++] = variable;
@@ -405,4 +409,17 @@ Test(config, help_and_version_look_at_nothing_else)
     cr_assert_eq(loaded.command, CONFIG_CHECK);
     bad(STRINGS("--check-config"), STRINGS("SYNC_PORT=x"), FILES(),
         "SYNC_PORT: \"x\" is not a whole number from 0 to 65535");
+}
+
+Test(config, tls_needs_both_files)
+{
+    struct loaded_config c;
+    struct err_ctx ec;
+    cr_assert_eq(load(STRINGS("--tls-cert=a"), STRINGS(), FILES(), &c, &ec), SYNC_ECONFIG);
+    cr_assert_str_eq(ec.text, "tls.cert (--tls-cert) is given without tls.key: TLS needs both");
+    cr_assert_eq(load(STRINGS(), STRINGS("SYNC_TLS_KEY=a"), FILES(), &c, &ec), SYNC_ECONFIG);
+    cr_assert_str_eq(ec.text, "tls.key (SYNC_TLS_KEY) is given without tls.cert: TLS needs both");
+    cr_assert_eq(load(STRINGS("--tls-cert=a", "--tls-key=b"), STRINGS(), FILES(), &c, &ec), SYNC_OK);
+    cr_assert_str_eq(c.config.tls.cert, "a");
+    config_unload(&c);
 }
