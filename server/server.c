@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "server/coordinator/coordinator.h"
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/store_thread.h"
@@ -174,9 +175,11 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
+    if (rc == SYNC_OK && s->config->coordinator.enabled) rc = coordinator_new(s, &s->coordinator, ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
     if (rc == SYNC_OK) rc = shared_log_start(&s->shared_log, s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
+    if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
 }
 
@@ -252,6 +255,8 @@ static void drain(struct server *s)
 
 void server_stop(struct server *s)
 {
+    coordinator_stop(s->coordinator,
+                     s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);
     retention_stop(&s->retention);
     shared_log_stop_threads(&s->shared_log);
@@ -262,6 +267,7 @@ void server_stop(struct server *s)
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
     shared_log_finish(&s->shared_log, s->config->server.drain_timeout_ms);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
+    coordinator_free(s->coordinator);
     free(s->loops);
     free(s->store_threads);
     objects_stop(&s->objects);
