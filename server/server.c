@@ -178,7 +178,8 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
 {
     s->auth = auth_new(&s->config->auth);
     if (s->auth == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the tokens");
-    enum sync_err rc = open_store(s, ec);
+    enum sync_err rc = hook_gate_open(&s->hooks, s->config, s->logger, &s->metrics, ec);
+    if (rc == SYNC_OK) rc = open_store(s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
@@ -204,7 +205,7 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
     enum sync_err rc = start_parts(s, ec);
     if (rc != SYNC_OK) {
         struct err_ctx why = *ec;
-        server_stop(s);
+        (void)server_stop(s); /* no call of a hook was made yet */
         *ec = why;
         return rc;
     }
@@ -255,7 +256,7 @@ static void drain(struct server *s)
                  LOG_STR("next", "they are cut off; nothing unanswered was acknowledged"));
 }
 
-void server_stop(struct server *s)
+bool server_stop(struct server *s)
 {
     drain(s);
     retention_stop(&s->retention);
@@ -263,6 +264,8 @@ void server_stop(struct server *s)
     /* What was queued is still read and written; its answers find nobody. */
     worker_pool_stop(&s->readers);
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
+    for (uint32_t i = 0; i < s->loop_count; i++) loop_say_goodbye(&s->loops[i]);
+    bool all = hook_gate_close(&s->hooks); /* answers come to the loops, which are still there */
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
     free(s->loops);
     free(s->store_threads);
@@ -271,4 +274,5 @@ void server_stop(struct server *s)
     log_info(&s->logger, LOG_SERVER, "server.stopped");
     (void)pthread_cond_destroy(&s->idle);
     (void)pthread_mutex_destroy(&s->lock);
+    return all;
 }

@@ -36,7 +36,8 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     w->subscriber.deliver = deliver;
     w->receiver.stop = stop_receiving;
     session_init(&w->session, &l->server->session_config, id, loop_now_ms(l));
-    if (w->id == 0) {
+    if (w->id == 0 || !ws_hooks_open(w)) {
+        if (w->id != 0) id_table_remove(&l->sessions, w->id);
         session_deinit(&w->session);
         free(w);
         return -1;
@@ -82,6 +83,7 @@ void ws_closed(struct ws *w)
         free(late);
     }
     read_stream_release(w->stream);
+    ws_hooks_close(w);
     ws_free_output(w);
     buf_deinit(&w->receiving);
     session_deinit(&w->session);

@@ -26,6 +26,9 @@ void ws_closed(struct ws *w); /* takes NULL; frees it */
 /* Does what is due; returns when it is to be called next. */
 uint64_t ws_tick(struct ws *w, uint64_t now_ms);
 
+/* Tells the hooks that the session is over, if they have not been told. */
+void ws_say_goodbye(struct ws *w);
+
 /* Closes with 1001 once the batches in flight are answered. */
 void ws_drain(struct ws *w);
 
