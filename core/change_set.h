@@ -18,6 +18,11 @@ enum { BATCH_FACTS_MAX = 4 << 20 }; /* in one message; a message of 100 MiB has 
  * SYNC_ENOMEM. */
 enum sync_err change_sets_take(const struct json_value *v, struct batch *ret, struct err_ctx *ec);
 
+/* Takes one Change or Migration object by itself. The fact is made of slices of the reader's text and of what
+ * is added to the arena. Errors: SYNC_EBADMSG, SYNC_ENOMEM. */
+enum sync_err fact_take(const struct json_value *v, struct arena *arena, struct fact *ret,
+                        struct err_ctx *ec);
+
 /* Appends one Change or Migration object. */
 void fact_put(struct buf *out, const struct fact *f);
 

@@ -1,5 +1,6 @@
 #include "core/change_set.h"
 
+#include "core/fact_key.h"
 #include "core/json_text.h"
 #include "core/sql_value.h"
 
@@ -139,8 +140,7 @@ static enum sync_err need(bool has, const char *key, struct err_ctx *ec)
     return has ? SYNC_OK : err_set(ec, SYNC_EBADMSG, "%s is missing", key);
 }
 
-static enum sync_err fill_cell(const struct raw_fact *raw, struct reading *r, struct fact *f,
-                               struct err_ctx *ec)
+static enum sync_err fill_cell(const struct raw_fact *raw, struct fact *f, struct err_ctx *ec)
 {
     enum sync_err rc = need(raw->has_pk, "pk", ec);
     if (rc == SYNC_OK) rc = need(raw->has_column, "column", ec);
@@ -155,27 +155,20 @@ static enum sync_err fill_cell(const struct raw_fact *raw, struct reading *r, st
                                  .has_prior = raw->has_prior_value,
                                  .prior_value = raw->prior_value,
                                  .prior_hlc = raw->prior_hlc};
-    buf_put_slice(&r->key, buf_slice(&r->pk_key));
-    f->row_key_len = (uint32_t)r->key.len;
-    key_put_text(&r->key, raw->column);
     return SYNC_OK;
 }
 
-static enum sync_err fill_delete(const struct raw_fact *raw, struct reading *r, struct fact *f,
-                                 struct err_ctx *ec)
+static enum sync_err fill_delete(const struct raw_fact *raw, struct fact *f, struct err_ctx *ec)
 {
     enum sync_err rc = need(raw->has_pk, "pk", ec);
     if (rc != SYNC_OK) return rc;
     f->type = FACT_DELETE;
     f->del =
         (struct delete_part){.pk = raw->pk, .has_prior_row = raw->has_prior_row, .prior_row = raw->prior_row};
-    buf_put_slice(&r->key, buf_slice(&r->pk_key));
-    f->row_key_len = (uint32_t)r->key.len;
     return SYNC_OK;
 }
 
-static enum sync_err fill_migration(const struct raw_fact *raw, struct reading *r, struct fact *f,
-                                    struct err_ctx *ec)
+static enum sync_err fill_migration(const struct raw_fact *raw, struct fact *f, struct err_ctx *ec)
 {
     enum sync_err rc = need(raw->has_ddl, "ddl", ec);
     if (rc == SYNC_OK) rc = need(raw->has_schema_version, "schemaVersion", ec);
@@ -186,33 +179,37 @@ static enum sync_err fill_migration(const struct raw_fact *raw, struct reading *
                                            .from_table = raw->from_table,
                                            .ddl = raw->ddl,
                                            .schema_version = raw->schema_version};
-    buf_put_char(&r->key, migration_type_is_index(raw->migration) ? 'i' : 't');
-    key_put_number(&r->key, raw->schema_version);
     return SYNC_OK;
 }
 
-/* Makes a fact of what the object held. `in_changes`: does it stand among the changes or the migrations? */
-static enum sync_err fill_fact(const struct raw_fact *raw, bool in_changes, struct reading *r, struct fact *f,
-                               struct err_ctx *ec)
+enum fact_place { AMONG_CHANGES, AMONG_MIGRATIONS, ALONE };
+
+static bool belongs_there(enum raw_kind kind, enum fact_place place)
 {
-    if (raw->kind == RAW_UNKNOWN || (raw->kind == RAW_MIGRATION) == in_changes)
-        return err_set(ec, SYNC_EBADMSG, "type is missing or unknown");
+    if (kind == RAW_UNKNOWN) return false;
+    return place == ALONE || (kind == RAW_MIGRATION) == (place == AMONG_MIGRATIONS);
+}
+
+/* Makes a fact of what the object held. */
+static enum sync_err fill_fact(const struct raw_fact *raw, enum fact_place place, struct reading *r,
+                               struct fact *f, struct err_ctx *ec)
+{
+    if (!belongs_there(raw->kind, place)) return err_set(ec, SYNC_EBADMSG, "type is missing or unknown");
     enum sync_err rc = need(raw->has_schema, "schema", ec);
     if (rc == SYNC_OK) rc = need(raw->has_table, "table", ec);
     if (rc == SYNC_OK) rc = need(raw->has_hlc, "hlc", ec);
     if (rc != SYNC_OK) return rc;
 
     *f = (struct fact){.hlc = raw->hlc, .schema = raw->schema, .table = raw->table};
-    buf_clear(&r->key);
-    key_put_text(&r->key, raw->schema);
-    key_put_text(&r->key, raw->table);
-    f->table_key_len = f->row_key_len = (uint32_t)r->key.len;
     switch (raw->kind) {
-    case RAW_CELL: rc = fill_cell(raw, r, f, ec); break;
-    case RAW_DELETE: rc = fill_delete(raw, r, f, ec); break;
-    default: rc = fill_migration(raw, r, f, ec); break;
+    case RAW_CELL: rc = fill_cell(raw, f, ec); break;
+    case RAW_DELETE: rc = fill_delete(raw, f, ec); break;
+    default: rc = fill_migration(raw, f, ec); break;
     }
-    if (rc == SYNC_OK) rc = buf_check(&r->pk_key, ec);
+    if (rc != SYNC_OK) return rc;
+    buf_clear(&r->key);
+    fact_key_put(&r->key, f, buf_slice(&r->pk_key));
+    rc = buf_check(&r->pk_key, ec);
     if (rc == SYNC_OK) rc = buf_check(&r->key, ec);
     if (rc != SYNC_OK) return rc;
     f->key = arena_copy(&r->batch->arena, buf_slice(&r->key));
@@ -239,26 +236,33 @@ static struct fact *add_fact(struct reading *r, struct err_ctx *ec)
     return &b->facts[b->fact_count];
 }
 
-static enum sync_err take_fact(const struct json_value *v, bool in_changes, struct reading *r,
-                               struct err_ctx *ec)
+/* Reads the members of a fact's object. */
+static enum sync_err take_raw_fact(const struct json_value *v, struct reading *r, struct raw_fact *raw,
+                                   struct err_ctx *ec)
 {
-    struct raw_fact raw = {0};
     struct json_value member;
     struct slice key;
     if (json_type(v) != JSON_OBJECT) return expected(v, "an object", ec);
     struct json_walk w = json_members(v);
     while (json_next_member(&w, &key, &member)) {
-        enum sync_err rc = take_fact_member(key, &member, r, &raw, ec);
+        enum sync_err rc = take_fact_member(key, &member, r, raw, ec);
         if (rc != SYNC_OK) {
             err_place(ec, ".%.*s", key.len < KEY_SHOWN_MAX ? (int)key.len : KEY_SHOWN_MAX, key.bytes);
             return rc;
         }
     }
-    enum sync_err rc = json_check(v->reader, ec);
+    return json_check(v->reader, ec);
+}
+
+static enum sync_err take_fact(const struct json_value *v, enum fact_place place, struct reading *r,
+                               struct err_ctx *ec)
+{
+    struct raw_fact raw = {0};
+    enum sync_err rc = take_raw_fact(v, r, &raw, ec);
     if (rc != SYNC_OK) return rc;
     struct fact *f = add_fact(r, ec);
     if (f == NULL) return r->batch->fact_count == BATCH_FACTS_MAX ? SYNC_ELIMIT : SYNC_ENOMEM;
-    rc = fill_fact(&raw, in_changes, r, f, ec);
+    rc = fill_fact(&raw, place, r, f, ec);
     if (rc != SYNC_OK) return rc;
     f->set = (uint32_t)r->batch->set_count;
     r->batch->fact_count++;
@@ -282,7 +286,7 @@ static enum sync_err take_facts(const struct json_value *v, bool in_changes, con
     struct json_walk w = json_elements(v);
     struct json_value element;
     for (size_t i = 0; json_next_element(&w, &element); i++) {
-        enum sync_err rc = take_fact(&element, in_changes, r, ec);
+        enum sync_err rc = take_fact(&element, in_changes ? AMONG_CHANGES : AMONG_MIGRATIONS, r, ec);
         if (rc != SYNC_OK) {
             err_place(ec, "[%zu]", i);
             return rc;
@@ -405,5 +409,20 @@ enum sync_err change_sets_take(const struct json_value *v, struct batch *ret, st
     if (rc == SYNC_OK) sum_up(ret);
     buf_deinit(&r.pk_key);
     buf_deinit(&r.key);
+    return rc;
+}
+
+enum sync_err fact_take(const struct json_value *v, struct arena *arena, struct fact *ret, struct err_ctx *ec)
+{
+    struct batch lent = {.arena = *arena};
+    struct reading r = {.batch = &lent, .pk_key = buf_make(UINT32_MAX / 4), .key = buf_make(UINT32_MAX / 2)};
+    struct raw_fact raw = {0};
+    struct fact f;
+    enum sync_err rc = take_raw_fact(v, &r, &raw, ec);
+    if (rc == SYNC_OK) rc = fill_fact(&raw, ALONE, &r, &f, ec);
+    *arena = lent.arena;
+    buf_deinit(&r.pk_key);
+    buf_deinit(&r.key);
+    if (rc == SYNC_OK) *ret = f;
     return rc;
 }

@@ -68,8 +68,8 @@ static struct claim *make_claim(struct http *h, struct slice token)
     struct hook_gate *g = &h->loop->server->hooks;
     char site[SITE_ID_TEXT + 1];
     site_id_format(&h->site, site);
-    struct claim *c = claim_new(h->wsi, &h->loop->server->config->hooks, SYNC_TRANSPORT_HTTP,
-                                hook_gate_number(g), hook_gate_has(g, HOOK_AUTHENTICATE));
+    struct claim *c = claim_new(h->wsi, &h->loop->config->hooks, SYNC_TRANSPORT_HTTP, hook_gate_number(g),
+                                hook_gate_has(g, HOOK_AUTHENTICATE));
     if (c == NULL) return NULL;
     if (claim_complete(c, slice_of(h->request.database, h->request.database_len), token, slice_str(site),
                        &h->site))
@@ -86,7 +86,7 @@ void http_ask_hooks(struct http *h, struct slice token)
                                                                                          : SYNC_GET_CHANGES,
                               .has_since = h->has_since,
                               .since = h->since};
-    if (hook_gate_has(&s->hooks, HOOK_AUTHENTICATE) && !claim_headers_fit(h->wsi, &s->config->hooks)) {
+    if (hook_gate_has(&s->hooks, HOOK_AUTHENTICATE) && !claim_headers_fit(h->wsi, &h->loop->config->hooks)) {
         counter_add(&s->metrics.limit_hits[LIMIT_HOOK_HEADER_BYTES], 1);
         http_fail(h, 431, "HEADERS_TOO_LARGE", "the headers are larger than this server takes");
         return;

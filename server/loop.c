@@ -2,6 +2,7 @@
 
 #include "server/http.h"
 #include "server/server.h"
+#include "server/tls.h"
 #include "server/ws.h"
 
 #include <assert.h>
@@ -22,6 +23,8 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     switch (reason) {
     case LWS_CALLBACK_WSI_CREATE: server_connection_opened(l->server); break;
     case LWS_CALLBACK_WSI_DESTROY: server_connection_closed(l->server); break;
+
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return tls_set_up_context(user, l) ? 0 : -1;
 
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return http_confirm_upgrade(l, wsi, in);
     case LWS_CALLBACK_ESTABLISHED: return ws_open(l, wsi, &c->ws);
@@ -75,7 +78,7 @@ static lws_retry_bo_t keep_valid_of(const struct config_server *config)
 static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
 {
     const struct server *s = l->server;
-    const struct config *config = s->config;
+    const struct config *config = l->config;
     void *foreign[1] = {&l->uv};
     l->keep_valid = keep_valid_of(&config->server);
     struct lws_context_creation_info info = {
@@ -93,7 +96,10 @@ static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
         .timeout_secs = (config->limits.http_timeout_ms + 999) / 1000,
         .timeout_secs_ah_idle = (config->limits.http_timeout_ms + 999) / 1000,
         .server_string = "sync-coordinator",
+        .alpn = "http/1.1",
     };
+    if (tls_is_on(config))
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
     if (config->server.ping_interval_ms > 0) info.retry_and_idle_policy = &l->keep_valid;
     l->lws = lws_create_context(&info);
     if (l->lws != NULL) l->vhost = lws_create_vhost(l->lws, &info);
@@ -177,7 +183,10 @@ enum sync_err loop_open(struct loop *l, struct server *server, uint32_t index, s
     l->wake.data = l->timer.data = l;
     if (uv_async_init(&l->uv, &l->wake, on_wake) != 0 || uv_timer_init(&l->uv, &l->timer) != 0)
         return err_set(ec, SYNC_EIO, "make an event loop");
-    l->json = json_reader_new(server->config->limits.json_depth);
+    l->settings = settings_ref(server->settings);
+    l->config = l->settings->config;
+    l->session = l->settings->session;
+    l->json = json_reader_new(l->config->limits.json_depth);
     l->scratch = malloc(LWS_PRE + LOOP_SEND_BYTES);
     if (l->json == NULL || l->scratch == NULL || !hub_init(&l->hub))
         return err_set(ec, SYNC_ENOMEM, "no memory for an event loop");
@@ -252,8 +261,37 @@ void loop_close(struct loop *l)
     id_table_deinit(&l->exchanges);
     json_reader_free(l->json);
     free(l->scratch);
+    settings_unref(l->settings);
     (void)pthread_mutex_destroy(&l->lock);
     l->uv_open = false;
+}
+
+/* Its reader was made for one depth. */
+static void take_json_depth(struct loop *l, uint32_t depth)
+{
+    if (depth == l->config->limits.json_depth) return;
+    struct json_reader *fresh = json_reader_new(depth);
+    if (fresh == NULL) {
+        log_warn(&l->server->logger, LOG_CONFIG, "config.json_depth_kept", LOG_U64("loop", l->index),
+                 LOG_STR("next", "no memory; the next reload tries again"));
+        return;
+    }
+    json_reader_free(l->json);
+    l->json = fresh;
+}
+
+void loop_take_settings(struct loop *l, struct settings *fresh)
+{
+    uint32_t cursor = 0;
+    struct ws *w;
+    take_json_depth(l, fresh->config->limits.json_depth);
+    settings_unref(l->settings);
+    l->settings = settings_ref(fresh);
+    l->config = fresh->config;
+    l->session = fresh->session;
+    l->keep_valid = keep_valid_of(&l->config->server); /* each connection looks there for its next ping */
+    while ((w = id_table_next(&l->sessions, &cursor)) != NULL) ws_take_settings(w);
+    on_timer(&l->timer); /* receivers and sessions may have become due */
 }
 
 void loop_drain(struct loop *l)

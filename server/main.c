@@ -1,8 +1,10 @@
 /* main.c -- the program: configuration in, server up, signals, server down. */
 #include "core/config.h"
 #include "server/command.h"
+#include "server/reload.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/version.h"
 
 #include <errno.h>
@@ -69,19 +71,24 @@ static void put_help(const struct loaded_config *c, struct buf *ret)
     config_write_help(ret);
 }
 
-/* Waits for SIGTERM or SIGINT. They are blocked in every thread from before the first one starts. */
-static void wait_for_end(const sigset_t *ends)
+/* Until SIGTERM or SIGINT; SIGHUP reloads. They are blocked in every thread from before the first one starts.
+ */
+static void serve(struct server *s, const struct config_input *in, const sigset_t *signals)
 {
     int signal;
-    while (sigwait(ends, &signal) != 0) continue;
+    for (;;) {
+        if (sigwait(signals, &signal) != 0) continue;
+        if (signal != SIGHUP) return;
+        server_reload(s, in);
+    }
 }
 
-static int run(const struct loaded_config *loaded)
+static int run(const struct loaded_config *loaded, const struct config_input *in)
 {
     struct log_output output;
     struct server server;
     struct err_ctx ec;
-    sigset_t ends;
+    sigset_t signals;
     log_output_init(&output, (struct log_sink){.write = write_line, .now_ms = wall_ms});
     log_configure(&output, loaded->config.logging.level, loaded->config.logging.format,
                   slice_str(loaded->config.logging.namespaces));
@@ -90,34 +97,41 @@ static int run(const struct loaded_config *loaded)
         log_warn(&logger, LOG_CONFIG, "config.warning", LOG_SLICE("text", loaded->warnings.items[i]));
 
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone shows as an error of the write */
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (server_start(&server, &loaded->config, logger, &ec) != SYNC_OK) {
         log_error(&logger, LOG_SERVER, "server.start_failed", LOG_FAILURE(&ec));
         return EXIT_FAILURE;
     }
-    wait_for_end(&ends);
+    serve(&server, in, &signals);
     log_info(&logger, LOG_SERVER, "server.stopping");
     if (!server_stop(&server)) _exit(EXIT_SUCCESS); /* all is on disk, but a hook still uses what is ours */
     return EXIT_SUCCESS;
 }
 
-/* That the configuration was loaded says most; what is left is whether its hooks are there. */
-static int check(const struct config *config)
+/* What a start would read besides the configuration. */
+static int check_files(const struct loaded_config *loaded)
 {
+    struct tls_identity *tls = NULL;
     struct err_ctx ec;
-    if (hook_gate_check(config, &ec) == SYNC_OK) return EXIT_SUCCESS;
+    enum sync_err rc = tls_identity_load(&loaded->config.tls, &tls, &ec);
+    if (rc == SYNC_OK) {
+        tls_identity_free(tls);
+        rc = hook_gate_check(&loaded->config, &ec);
+    }
+    if (rc == SYNC_OK) return EXIT_SUCCESS;
     (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
     return EXIT_FAILURE;
 }
 
-static int carry_out(const struct loaded_config *loaded)
+static int carry_out(const struct loaded_config *loaded, const struct config_input *in)
 {
     switch (loaded->command) {
-    case CONFIG_RUN: return run(loaded);
-    case CONFIG_CHECK: return check(&loaded->config);
+    case CONFIG_RUN: return run(loaded, in);
+    case CONFIG_CHECK: return check_files(loaded);
     case CONFIG_PRINT: return print(config_write, loaded);
     case CONFIG_HELP: return print(put_help, loaded);
     case CONFIG_VERSION: return puts(SYNC_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -139,7 +153,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
         return EXIT_FAILURE;
     }
-    code = carry_out(&loaded);
+    code = carry_out(&loaded, &in);
     config_unload(&loaded);
     return code;
 }

@@ -28,6 +28,8 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms);
 
 /* Tells the hooks that the session is over, if they have not been told. */
 void ws_say_goodbye(struct ws *w);
+/* The loop's settings have changed. */
+void ws_take_settings(struct ws *w);
 
 /* Closes with 1001 once the batches in flight are answered. */
 void ws_drain(struct ws *w);

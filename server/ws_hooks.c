@@ -1,9 +1,12 @@
 /* What a WebSocket session asks the hooks: to come in, to read, to stay. What it writes goes the way of
  * hook_apply.h. */
 #include "server/hook_admit.h"
+#include "server/system.h"
 #include "server/ws_internal.h"
 
 #include <stdlib.h>
+
+enum { RECHECK_SPREAD_MS = 10000 }; /* after a reload */
 
 static struct server *server_of(const struct ws *w)
 {
@@ -15,7 +18,7 @@ bool ws_hooks_open(struct ws *w)
     struct hook_gate *g = &server_of(w)->hooks;
     if (hook_gate_runner(g) == NULL) return true;
     w->session.ids_by_hook = hook_gate_has(g, HOOK_VALID_DATABASE_ID);
-    w->claim = claim_new(w->wsi, &server_of(w)->config->hooks, SYNC_TRANSPORT_WEBSOCKET, hook_gate_number(g),
+    w->claim = claim_new(w->wsi, &w->loop->config->hooks, SYNC_TRANSPORT_WEBSOCKET, hook_gate_number(g),
                          hook_gate_has(g, HOOK_AUTHENTICATE));
     return w->claim != NULL;
 }
@@ -42,7 +45,7 @@ void ws_hooks_close(struct ws *w)
 static bool make_claim(struct ws *w)
 {
     if (w->claim != NULL) return true;
-    w->claim = claim_new(w->wsi, &server_of(w)->config->hooks, SYNC_TRANSPORT_WEBSOCKET,
+    w->claim = claim_new(w->wsi, &w->loop->config->hooks, SYNC_TRANSPORT_WEBSOCKET,
                          hook_gate_number(&server_of(w)->hooks), false);
     return w->claim != NULL;
 }
@@ -118,11 +121,17 @@ void ws_recheck(struct ws *w)
     counter_add(&server_of(w)->metrics.auth_attempts, 1);
     if (w->claim == NULL && !complete_claim(w, slice_of(NULL, 0)))
         a.rc = err_set(&a.ec, SYNC_ENOMEM, "out of memory");
-    if (a.rc == SYNC_OK) a.rc = auth_check(server_of(w)->auth, w->claim->token, &a.ec);
+    if (a.rc == SYNC_OK) a.rc = auth_check(w->loop->settings->auth, w->claim->token, &a.ec);
     if (a.rc == SYNC_OK)
         hook_admit(w->loop, w->claim, ADMIT_AGAIN, NULL, w->id, rechecked);
     else
         rechecked(w->loop, w->id, &a);
+}
+
+void ws_recheck_soon(struct ws *w)
+{
+    if (!hook_gate_has(&server_of(w)->hooks, HOOK_AUTHENTICATE)) return;
+    session_recheck_at(&w->session, loop_now_ms(w->loop) + system_random_u64() % RECHECK_SPREAD_MS);
 }
 
 struct hook_identity *ws_identity(struct ws *w)

@@ -94,6 +94,7 @@ void ws_hooks_close(struct ws *w);
 void ws_ask_to_enter(struct ws *w, const struct message *handshake); /* then ws_find_database() */
 void ws_ask_to_read(struct ws *w);                                   /* then ws_begin_read() */
 void ws_recheck(struct ws *w);
+void ws_recheck_soon(struct ws *w); /* where hooks authenticate; spread, so that not all are asked together */
 struct hook_identity *ws_identity(struct ws *w); /* made when there is none; NULL: no memory */
 
 /* ws_send.c */

@@ -92,7 +92,7 @@ static void start_open(struct ws *w, const struct message *handshake)
     struct err_ctx ec;
     struct server *s = w->loop->server;
     counter_add(&s->metrics.auth_attempts, 1);
-    enum sync_err rc = auth_check(s->auth, handshake->token, &ec);
+    enum sync_err rc = auth_check(w->loop->settings->auth, handshake->token, &ec);
     if (rc != SYNC_OK)
         ws_opened(w, rc, &ec, NULL);
     else if (hook_gate_runner(&s->hooks) != NULL)
@@ -217,7 +217,7 @@ void ws_begin_read(struct ws *w)
         .asker = w->session.site,
         .has_since = r->has_since,
         .since = r->since,
-        .page_bytes_max = w->loop->server->config->limits.delta_bytes,
+        .page_bytes_max = w->loop->config->limits.delta_bytes,
     };
     struct message *checkpoint = r->checkpoint;
     r->checkpoint = NULL;
@@ -353,7 +353,7 @@ static void work_through_late(struct ws *w)
 void ws_overflowed(struct ws *w)
 {
     struct sync_metrics *m = &w->loop->server->metrics;
-    bool in_frames = w->pushes.count == w->pushes.frames_max;
+    bool in_frames = w->pushes.count >= w->pushes.frames_max;
     size_t dropped = push_queue_drop(&w->pushes);
     session_lagged(&w->session);
     if (!w->lag_counted) gauge_add(&m->sessions_lagging, 1);

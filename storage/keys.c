@@ -38,6 +38,19 @@ void key_log(uint32_t database, const struct stamp *s, struct key *ret)
     ret->len += KEY_STAMP_BYTES;
 }
 
+void key_asked(uint32_t database, const struct site_id *site, struct key *ret)
+{
+    key_kind_prefix(database, KEY_ASKED, ret);
+    memcpy(ret->bytes + ret->len, site->bytes, SITE_ID_BYTES);
+    ret->len += SITE_ID_BYTES;
+}
+
+void key_database_prefix(uint32_t database, struct key *ret)
+{
+    (void)key_put_be(ret->bytes, database, KEY_HEAD_BYTES - 1);
+    ret->len = KEY_HEAD_BYTES - 1;
+}
+
 bool key_parse_stamp(struct slice rest, struct stamp *ret)
 {
     const uint8_t *bytes = (const uint8_t *)rest.bytes;
@@ -162,6 +175,18 @@ bool key_parse_parts(enum key_kind kind, struct slice rest, struct key_parts *re
     if (rest.len != 0) return false;
     *ret = parts;
     return true;
+}
+
+struct slice key_row_of(struct slice key)
+{
+    struct slice none = slice_of(NULL, 0), part;
+    bool whole;
+    if (key.len < KEY_HEAD_BYTES) return none;
+    char kind = key.bytes[KEY_HEAD_BYTES - 1];
+    if (kind != KEY_CELL && kind != KEY_TOMBSTONE) return none;
+    struct slice rest = slice_of(key.bytes + KEY_HEAD_BYTES, key.len - KEY_HEAD_BYTES);
+    if (!take_part(&rest, &part, &whole) || !take_part(&rest, &part, &whole)) return none;
+    return slice_of(key.bytes, key.len - rest.len);
 }
 
 void key_after_prefix(struct key *k)

@@ -10,6 +10,7 @@
  *     migration        HLC (30 bytes), table part, rest part     -> in HLC order
  *     migration index  table part, rest part                     -> the HLC that stands for this identity
  *     log              wall u64 BE, counter u16 BE, op_seq u32 BE -> in arrival order
+ *     asked            site id (16 bytes) that was asked for what it has
  *
  * Parts come from a fact's key (core/fact.h). A part is one length byte and so many bytes; one that is longer
  * than KEY_PART_MAX is the byte 255 and its SHA-256. So a key says by itself where its parts end, all rows of
@@ -32,6 +33,7 @@
 #include <stdint.h>
 
 enum key_kind {
+    KEY_ASKED = 'q',
     KEY_COUNTER = 'n',  /* of number 0 */
     KEY_DATABASE = 'd', /* of number 0 */
     KEY_CELL = 'c',
@@ -76,6 +78,11 @@ void key_database(struct slice name, struct key *ret);
 
 void key_log(uint32_t database, const struct stamp *s, struct key *ret);
 
+void key_asked(uint32_t database, const struct site_id *site, struct key *ret);
+
+/* All keys of a database but its record. */
+void key_database_prefix(uint32_t database, struct key *ret);
+
 /* False unless `rest`, a log key behind its head, is a stamp. */
 bool key_parse_stamp(struct slice rest, struct stamp *ret);
 
@@ -105,6 +112,15 @@ enum sync_err key_migration_index(uint32_t database, const struct fact *f, struc
  * False when it is no such key. */
 bool key_parse_parts(enum key_kind kind, struct slice rest, struct key_parts *ret);
 
+static inline bool key_has_row(const struct key *k)
+{
+    uint8_t kind = k->bytes[KEY_HEAD_BYTES - 1];
+    return kind == KEY_CELL || kind == KEY_TOMBSTONE;
+}
+
+/* Of a cell's key or a tombstone's: the part that names the row. Empty for other keys. */
+struct slice key_row_of(struct slice key);
+
 /* Makes of a prefix the lowest key that is above all keys with it. */
 void key_after_prefix(struct key *k);
 
@@ -119,6 +135,14 @@ static inline uint8_t *key_put_be(uint8_t *at, uint64_t value, int count)
 {
     for (int i = count - 1; i >= 0; i--, value >>= 8) at[i] = (uint8_t)value;
     return at + count;
+}
+
+/* KEY_STAMP_BYTES, as in a log key. */
+static inline uint8_t *key_put_stamp(uint8_t *at, const struct stamp *s)
+{
+    at = key_put_be(at, s->wall_ms, 8);
+    at = key_put_be(at, s->counter, 2);
+    return key_put_be(at, s->op_seq, 4);
 }
 
 #endif

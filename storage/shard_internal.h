@@ -13,6 +13,8 @@
 #include "storage/keys.h"
 #include "storage/overlay.h"
 #include "storage/record.h"
+#include "storage/row_filter.h"
+#include "storage/row_learner.h"
 #include "storage/shard.h"
 
 struct shard_config {
@@ -29,6 +31,8 @@ struct shard {
     struct shard_config config;
     struct instance *instance;
     struct database_cache cache;
+    struct row_filter rows; /* of what LevelDB holds; the group's own are in its overlay */
+    struct row_learner learner;
     _Atomic bool closed;  /* a write failed, and opening LevelDB again did not work out yet */
     uint32_t number_last; /* given to a database, as LevelDB knows it */
     _Atomic uint64_t database_count;
@@ -66,8 +70,12 @@ void group_end(struct group *g);
  * site id. Errors: SYNC_ELIMIT (name), SYNC_ESTORE, SYNC_EFORMAT, SYNC_ENOMEM. */
 enum sync_err group_database(struct group *g, struct slice name, struct database **ret, struct err_ctx *ec);
 
-/* Writes what the group decided, if anything. On failure nothing of it is remembered, and a failed write
- * makes the shard open its LevelDB again. Errors: SYNC_ESTORE, SYNC_ENOMEM. */
+/* SYNC_EBUSY unless it is live: for whoever writes on behalf of clients. One that does not exist is. */
+enum sync_err database_check_live(const struct database *d, struct err_ctx *ec);
+
+/* Writes what the group decided, if anything. A changed database that does not exist any more loses its
+ * record. On failure nothing of it is remembered, and a failed write makes the shard open its LevelDB again.
+ * Errors: SYNC_ESTORE, SYNC_ENOMEM. */
 enum sync_err group_commit(struct group *g, struct err_ctx *ec);
 
 #endif

@@ -34,7 +34,7 @@ enum sync_err shard_prune(struct shard *sh, struct slice database, const struct 
     size_t pruned_count = 0;
     enum sync_err rc = group_begin(&g, sh, ec);
     if (rc == SYNC_OK) rc = group_database(&g, database, &d, ec);
-    if (rc == SYNC_OK && !d->exists) count = 0;
+    if (rc == SYNC_OK && (!d->exists || d->record.state != DATABASE_LIVE)) count = 0;
     for (size_t i = 0; i < count && rc == SYNC_OK; i++) {
         bool pruned = false;
         rc = prune_one(&g, d, &candidates[i], &pruned, ec);

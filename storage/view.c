@@ -37,6 +37,9 @@ static enum sync_err load_info(struct view *v, const struct shard *sh, struct er
     v->info.server_site = record.server_site;
     v->info.last = record.last;
     v->info.pruned = record.pruned;
+    v->info.asks = record.asks;
+    if (rc == SYNC_OK && record.state != DATABASE_LIVE)
+        rc = err_set(ec, SYNC_EBUSY, "not all of it is here at the moment, try again");
     return view_error(v, rc, ec);
 }
 
@@ -129,13 +132,45 @@ enum sync_err view_has_table(struct view *v, enum fact_type type, struct slice t
     return view_error(v, rc, ec);
 }
 
-enum sync_err shard_next_database(struct shard *sh, struct slice after, char ret[DATABASE_ID_MAX],
-                                  size_t *ret_len, bool *ret_found, struct err_ctx *ec)
+enum sync_err view_site_was_asked(struct view *v, const struct site_id *site, bool *ret, struct err_ctx *ec)
+{
+    struct key key;
+    struct instance_value value = {0};
+    key_asked(v->number, site, &key);
+    enum sync_err rc = reader_get(v->reader, key_slice(&key), &value, ec);
+    if (rc == SYNC_OK) *ret = value.bytes != NULL;
+    instance_value_deinit(&value);
+    return view_error(v, rc, ec);
+}
+
+/* Moves to the next record that is live, or is not. */
+static enum sync_err next_record(struct scan *scan, bool live, struct slice *ret_name, bool *ret_found,
+                                 struct err_ctx *ec)
+{
+    for (;;) {
+        struct slice key, value;
+        struct database_record record;
+        enum sync_err rc = scan_next(scan, ret_found, &key, &value, ec);
+        if (rc != SYNC_OK || !*ret_found) return rc;
+        *ret_name = slice_of(key.bytes + KEY_HEAD_BYTES, key.len - KEY_HEAD_BYTES);
+        if (ret_name->len == 0 || ret_name->len > DATABASE_ID_MAX)
+            return err_set(ec, SYNC_EFORMAT, "a database's name of %zu bytes", ret_name->len);
+        rc = record_get_database(value, &record, ec);
+        if (rc != SYNC_OK) {
+            err_wrap(ec, "database %.*s", SLICE_ARG(*ret_name));
+            return rc;
+        }
+        if ((record.state == DATABASE_LIVE) == live) return SYNC_OK;
+    }
+}
+
+static enum sync_err next_database(struct shard *sh, bool live, struct slice after, char ret[DATABASE_ID_MAX],
+                                   size_t *ret_len, bool *ret_found, struct err_ctx *ec)
 {
     struct reader *reader = NULL;
     struct scan *scan = NULL;
     struct key prefix, from;
-    struct slice key, value;
+    struct slice name = {0};
     bool found = false;
     if (after.len > DATABASE_ID_MAX)
         return err_set(ec, SYNC_ELIMIT, "a database's name has at most %d bytes", DATABASE_ID_MAX);
@@ -146,18 +181,25 @@ enum sync_err shard_next_database(struct shard *sh, struct slice after, char ret
     enum sync_err rc = reader_open(sh->instance, &reader, ec);
     if (rc == SYNC_OK) rc = scan_open(reader, key_slice(&prefix), true, &scan, ec);
     if (rc == SYNC_OK) rc = scan_seek(scan, key_slice(&from), ec);
-    if (rc == SYNC_OK) rc = scan_next(scan, &found, &key, &value, ec);
+    if (rc == SYNC_OK) rc = next_record(scan, live, &name, &found, ec);
     if (rc == SYNC_OK && found) {
-        size_t len = key.len - KEY_HEAD_BYTES;
-        if (len == 0 || len > DATABASE_ID_MAX) {
-            rc = err_set(ec, SYNC_EFORMAT, "a database's name of %zu bytes", len);
-        } else {
-            memcpy(ret, key.bytes + KEY_HEAD_BYTES, len);
-            *ret_len = len;
-        }
+        memcpy(ret, name.bytes, name.len);
+        *ret_len = name.len;
     }
     if (rc == SYNC_OK) *ret_found = found;
     scan_close(scan);
     reader_close(reader);
     return rc;
+}
+
+enum sync_err shard_next_database(struct shard *sh, struct slice after, char ret[DATABASE_ID_MAX],
+                                  size_t *ret_len, bool *ret_found, struct err_ctx *ec)
+{
+    return next_database(sh, true, after, ret, ret_len, ret_found, ec);
+}
+
+enum sync_err shard_next_unfinished(struct shard *sh, struct slice after, char ret[DATABASE_ID_MAX],
+                                    size_t *ret_len, bool *ret_found, struct err_ctx *ec)
+{
+    return next_database(sh, false, after, ret, ret_len, ret_found, ec);
 }

@@ -26,11 +26,13 @@ struct database_info {
     struct site_id server_site;
     struct stamp last;   /* of the newest batch, op_seq that of its last fact; zero: none yet */
     struct stamp pruned; /* highest stamp that the retention sweep removed; zero: none */
+    bool asks;           /* sites that connect are asked for what was lost here (protocol section 8.6) */
 };
 
 struct view;
 
-/* Errors: SYNC_ESTORE, SYNC_EFORMAT, SYNC_ENOMEM. A database never written to is no error. */
+/* Errors: SYNC_ESTORE, SYNC_EFORMAT, SYNC_ENOMEM; SYNC_EBUSY for a database that is being restored or is
+ * leaving this disk: not all of it is here. A database never written to is no error. */
 enum sync_err view_open(struct shard *sh, struct slice database, struct view **ret, struct err_ctx *ec);
 void view_close(struct view *v); /* takes NULL; its cursors are closed before */
 const struct database_info *view_database(const struct view *v);
@@ -39,7 +41,8 @@ const struct database_info *view_database(const struct view *v);
 struct log_cursor;
 struct log_entry {
     struct stamp stamp;
-    struct fact fact; /* its key is empty: who reads the log hands facts on, and does not look them up */
+    struct fact fact;    /* its key is empty: who reads the log hands facts on, and does not look them up */
+    uint64_t created_ms; /* of a delete: the server's wall clock when it was accepted; else 0 */
 };
 
 /* Starts behind `after`; NULL: at the first entry. */
@@ -93,10 +96,16 @@ enum sync_err prune_scan(struct view *v, struct slice after, uint64_t created_be
                          struct prune_candidate **ret, size_t *ret_count, struct slice *ret_after,
                          struct err_ctx *ec);
 
+/* Has this site been asked for what it has (shard_import.h)? */
+enum sync_err view_site_was_asked(struct view *v, const struct site_id *site, bool *ret, struct err_ctx *ec);
+
 /* Walks the databases of a shard by name: copies the name behind `after` into ret. *ret_found is false at the
- * end. */
+ * end. One that is being restored or is leaving is not among them. */
 enum { DATABASE_ID_MAX = 255 };
 enum sync_err shard_next_database(struct shard *sh, struct slice after, char ret[DATABASE_ID_MAX],
                                   size_t *ret_len, bool *ret_found, struct err_ctx *ec);
+/* The same, of those that are being restored or are leaving, and of no others. */
+enum sync_err shard_next_unfinished(struct shard *sh, struct slice after, char ret[DATABASE_ID_MAX],
+                                    size_t *ret_len, bool *ret_found, struct err_ctx *ec);
 
 #endif

@@ -77,7 +77,7 @@ static void check_logged(struct slice bytes)
         record_put_pointer(r.type, r.pointer, again);
     } else {
         assert(record_logged_size(&r.fact) == bytes.len);
-        record_put_logged(&r.fact, again);
+        record_put_logged(&r.fact, r.created_ms, again);
     }
     assert_same(again, bytes.len, bytes);
     free(again);
@@ -90,10 +90,10 @@ static void check_fixed(struct slice bytes)
     struct hlc hlc;
     struct stamp stamp;
     uint32_t count;
-    uint8_t database[DATABASE_RECORD_BYTES], counter[COUNTER_RECORD_BYTES], index[MIGRATION_INDEX_BYTES];
+    uint8_t database[DATABASE_RECORD_BYTES_MAX], counter[COUNTER_RECORD_BYTES], index[MIGRATION_INDEX_BYTES];
     if (record_get_database(bytes, &d, &ec) == SYNC_OK) {
-        record_put_database(&d, database);
-        assert_same(database, sizeof database, bytes);
+        size_t len = record_put_database(&d, database);
+        assert_same(database, len, bytes);
     }
     if (record_get_counter(bytes, &count, &ec) == SYNC_OK) {
         record_put_counter(count, counter);

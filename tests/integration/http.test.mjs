@@ -296,6 +296,18 @@ test('requests that are no HTTP end without harm', async () => {
   }
 });
 
+test('the body of a refused request is passed over, however late it comes', async () => {
+  const body = '{"changes":[]}';
+  const last = 'GET /sync/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  for (const [request, status] of [['POST /sync/late/changes', 401], ['PUT /sync/late/changes', 405],
+    ['DELETE /sync/late/changes', 405], ['POST /sync/a%20b/changes', 400], ['POST /sync/nowhere', 404]]) {
+    const head = `${request} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`
+      + `Content-Length: ${body.length}\r\n\r\n`;
+    const text = await converse([head, body.slice(0, 5), body.slice(5), last]);
+    assert.deepEqual([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => Number(match[1])), [status, 200], text);
+  }
+});
+
 test('many clients at once are all answered', async () => {
   const db = freshDatabase('many');
   const writers = Array.from({ length: 50 }, (_, n) => new Writer(site(1000 + n)));
@@ -316,4 +328,21 @@ function rawExchange(text, { half = false } = {}) {
     socket.on('close', () => resolve(got));
   });
   return within(done, `an end of the connection after ${text.slice(0, 40)}`);
+}
+
+// One connection: the first part, then each further one once the first answer is there and the one before it has
+// left, until the server closes.
+function converse(parts) {
+  const done = new Promise((resolve) => {
+    const left = [...parts];
+    const socket = net.connect(server.port, '127.0.0.1', () => socket.write(left.shift()));
+    let got = '';
+    const go = () => left.length > 0 && socket.write(left.shift(), () => setImmediate(go));
+    socket.setNoDelay();
+    socket.once('data', () => setImmediate(go));
+    socket.setEncoding('utf8').on('data', (part) => (got += part));
+    socket.on('error', () => resolve(got));
+    socket.on('close', () => resolve(got));
+  });
+  return within(done, `an end of the connection after ${parts[0].slice(0, 40)}`);
 }

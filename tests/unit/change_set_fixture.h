@@ -4,6 +4,7 @@
 #define TESTS_CHANGE_SET_FIXTURE_H
 
 #include "core/change_set.h"
+#include "core/fact_key.h"
 
 #include "tests/unit/change_set_texts.h"
 #include "tests/unit/json_fixture.h"
@@ -66,6 +67,31 @@ static inline void assert_same_fact(const struct fact *a, const struct fact *b)
     }
 }
 
+/* A fact that was written by itself and read by itself is the same, and its key follows from its texts. */
+static inline void assert_survives_alone(const struct fact *f)
+{
+    struct json_reader *r = json_reader_new(JSON_DEPTH_DEFAULT);
+    struct buf out = buf_make(8 << 20);
+    struct arena arena = {0};
+    struct fact back, keyless = *f;
+    struct err_ctx ec = {""};
+    fact_put(&out, f);
+    char *text = json_padded(out.bytes, out.len);
+    struct json_value v = json_open(r, text, out.len);
+    cr_assert_eq(fact_take(&v, &arena, &back, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert_eq(json_close(r, &ec), SYNC_OK, "%s", ec.text);
+    back.set = f->set;
+    assert_same_fact(f, &back);
+    keyless.key = slice_of(NULL, 0);
+    keyless.table_key_len = keyless.row_key_len = 0;
+    cr_assert_eq(fact_key_make(r, &arena, &keyless, &ec), SYNC_OK, "%s", ec.text);
+    assert_same_fact(f, &keyless);
+    arena_deinit(&arena);
+    buf_deinit(&out);
+    free(text);
+    json_reader_free(r);
+}
+
 /* Writes the batch, reads that, and compares: nothing is lost on the way through the server. */
 static inline void assert_round_trip(const struct batch *a)
 {
@@ -90,6 +116,7 @@ static inline void assert_round_trip(const struct batch *a)
         cr_assert_eq(a->sets[i].fact_count, b.sets[i].fact_count);
     }
     for (size_t i = 0; i < a->fact_count; i++) assert_same_fact(&a->facts[i], &b.facts[i]);
+    for (size_t i = 0; i < a->fact_count; i++) assert_survives_alone(&a->facts[i]);
     batch_deinit(&b);
     buf_deinit(&out);
 }

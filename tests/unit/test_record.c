@@ -19,7 +19,7 @@ static struct slice encode_logged(const struct fact *f)
 {
     size_t len = record_logged_size(f);
     uint8_t *bytes = malloc(len);
-    record_put_logged(f, bytes);
+    record_put_logged(f, 123, bytes);
     return slice_of(bytes, len);
 }
 
@@ -101,6 +101,7 @@ Test(record, every_form_of_a_fact_comes_back)
         struct logged_record r;
         cr_assert_eq(record_get_logged(bytes, &r, &ec), SYNC_OK);
         cr_assert_not(r.is_pointer);
+        cr_assert_eq(r.created_ms, f->type == FACT_DELETE ? 123u : 0u);
         expect_same_body(f, &r.fact);
         free_slice(bytes);
     }
@@ -218,7 +219,7 @@ Test(record, a_database_record_comes_back_and_another_format_is_named)
     struct database_record back;
     uint8_t bytes[DATABASE_RECORD_BYTES];
     struct err_ctx ec;
-    record_put_database(&d, bytes);
+    cr_assert_eq(record_put_database(&d, bytes), sizeof bytes);
     cr_assert_eq(record_get_database(slice_of(bytes, sizeof bytes), &back, &ec), SYNC_OK);
     cr_assert(back.number == d.number && site_id_eq(&back.server_site, &d.server_site) &&
               stamp_cmp(&back.last, &d.last) == 0 && stamp_cmp(&back.pruned, &d.pruned) == 0);
@@ -226,7 +227,32 @@ Test(record, a_database_record_comes_back_and_another_format_is_named)
         cr_assert_eq(record_get_database(slice_of(bytes, len), &back, &ec), SYNC_EFORMAT);
     bytes[0] = 9;
     cr_assert_eq(record_get_database(slice_of(bytes, sizeof bytes), &back, &ec), SYNC_EFORMAT);
-    cr_assert_str_eq(ec.text, "database record of format 9, this build reads 1");
+    cr_assert_str_eq(ec.text, "database record of format 9, this build reads up to 2");
+}
+
+Test(record, a_database_that_is_not_all_here_says_so_in_a_format_of_its_own)
+{
+    struct database_record back;
+    struct err_ctx ec;
+    uint8_t bytes[DATABASE_RECORD_BYTES_MAX];
+    for (unsigned mark = 1; mark < 6; mark++) {
+        if (mark == 3) continue; /* no such state */
+        struct database_record d = {.number = 1,
+                                    .state = (enum database_state)(mark & 3),
+                                    .asks = mark >= 4,
+                                    .asked_count = mark >= 4 ? 7 : 0};
+        cr_assert_eq(record_put_database(&d, bytes), sizeof bytes);
+        cr_assert_eq(bytes[0], DATABASE_FORMAT_MARKED);
+        cr_assert_eq(record_get_database(slice_of(bytes, sizeof bytes), &back, &ec), SYNC_OK);
+        cr_assert(back.state == d.state && back.asks == d.asks && back.asked_count == d.asked_count);
+        for (size_t len = 0; len < sizeof bytes; len++)
+            cr_assert_eq(record_get_database(slice_of(bytes, len), &back, &ec), SYNC_EFORMAT);
+    }
+    static const uint8_t bad[] = {0, 3, 8, 255};
+    for (size_t i = 0; i < sizeof bad; i++) {
+        bytes[DATABASE_RECORD_BYTES] = bad[i];
+        cr_assert_eq(record_get_database(slice_of(bytes, sizeof bytes), &back, &ec), SYNC_EFORMAT);
+    }
 }
 
 Test(record, the_counter_and_a_migrations_index_come_back)

@@ -1,0 +1,67 @@
+/* shard_import.h -- a database comes in from elsewhere, or leaves: on the shard's own thread, in steps.
+ *
+ *     absent --begin--> RESTORING --entries*--> --finish--> LIVE
+ *     LIVE --leave--> LEAVING --remove*--> absent
+ *     RESTORING --remove*--> absent
+ *
+ * What comes in are the facts that are current, in the order of their stamps, each with its own stamp, priors
+ * and createdAt. Written in that order, each in place of what stands there, they make the same cells,
+ * tombstones, migrations and the same log that they were read from: a cell that a delete took away comes
+ * before that delete or not at all. Facts that were replaced later may be among them; they do no harm.
+ *
+ * The state is in the database's record and as durable as the facts. Nobody reads or writes a database that
+ * is not LIVE (view_open and shard_apply say SYNC_EBUSY), so a crash in the middle shows nobody a part: what
+ * was RESTORING or LEAVING is removed and begun again from nothing.
+ *
+ * Each step is one LevelDB write; who calls bounds it. Threads: the one that owns the shard. */
+#ifndef STORAGE_SHARD_IMPORT_H
+#define STORAGE_SHARD_IMPORT_H
+
+#include "storage/moved.h"
+#include "storage/record.h"
+#include "storage/shard.h"
+
+enum {
+    SITES_ASKED_MAX = 100000, /* remembered per database; then it asks no more */
+    REMOVE_KEYS_MAX = 5000,   /* of one step: well below what a group of batches writes */
+};
+
+/* What the database is to be known by from now on. */
+struct import_record {
+    struct site_id server_site;
+    struct stamp last, pruned; /* last: not below the last entry's, which it becomes otherwise */
+    bool asks;                 /* its end may be missing: sites are asked for what they have */
+};
+
+/* Errors: SYNC_EBUSY when the database is here already, in whatever state. */
+enum sync_err shard_import_begin(struct shard *sh, struct slice database, struct err_ctx *ec);
+
+/* Entries in the order of their stamps, all of them above what came before; facts have their keys
+ * (core/fact.h). `pruned`: how far retention had gone where these entries were accepted. A cell that came
+ * after its row's tombstone had been removed there takes that tombstone with it here; zero: none had been.
+ * Errors: SYNC_EFORMAT (order, or no import has begun), SYNC_ESTORE, SYNC_ENOMEM, SYNC_ELIMIT. */
+enum sync_err shard_import_entries(struct shard *sh, struct slice database, const struct moved_entry *entries,
+                                   size_t count, const struct stamp *pruned, struct err_ctx *ec);
+
+/* Makes it LIVE. */
+enum sync_err shard_import_finish(struct shard *sh, struct slice database, const struct import_record *record,
+                                  struct err_ctx *ec);
+
+/* Marks it LEAVING, if it is LIVE and nothing was accepted since `last`; else *ret_leaving is false. */
+enum sync_err shard_leave(struct shard *sh, struct slice database, const struct stamp *last,
+                          bool *ret_leaving, struct err_ctx *ec);
+
+/* Removes up to keys_max keys of a database that is RESTORING or LEAVING; with the last of them its record
+ * goes, and *ret_gone is true. One that is not here is gone. Errors: SYNC_EBUSY when it is LIVE. */
+enum sync_err shard_remove_step(struct shard *sh, struct slice database, size_t keys_max, bool *ret_gone,
+                                struct err_ctx *ec);
+
+/* The site has told all that it has. Does nothing where the database asks nobody. */
+enum sync_err shard_site_asked(struct shard *sh, struct slice database, const struct site_id *site,
+                               struct err_ctx *ec);
+
+/* What is here of a database, also of one that is not LIVE. */
+enum sync_err shard_database_state(struct shard *sh, struct slice database, bool *ret_exists,
+                                   enum database_state *ret, struct err_ctx *ec);
+
+#endif
