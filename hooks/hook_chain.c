@@ -221,6 +221,7 @@ void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, con
         struct hook *h = c->hooks[i];
         if ((h->ops & 1u << in->op) == 0) continue;
         uint64_t deadline_ns;
+        ret->asked = true;
         if (!door->enter(door->arg, h, &deadline_ns, &ec)) {
             go_on = fail(h, in->op, ec.text, ret);
             break;

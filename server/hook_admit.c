@@ -105,6 +105,14 @@ static void go_on(struct loop *l, struct entry *e, enum hook_op op)
     end(l, e, SYNC_OK, NULL);
 }
 
+enum sync_err hook_check_token(const struct loop *l, struct slice token, struct err_ctx *ec)
+{
+    /* Without a hook to ask, the built-in check refuses everybody in this mode. */
+    if (l->config->auth.mode == AUTH_MODE_CUSTOM && hook_gate_has(&l->server->hooks, HOOK_AUTHENTICATE))
+        return SYNC_OK;
+    return auth_check(l->settings->auth, token, ec);
+}
+
 /* What a hook granted has to fit what was claimed, and to last. */
 static enum sync_err check_grant(const struct entry *e, struct err_ctx *ec)
 {
@@ -125,6 +133,9 @@ static void answered(struct loop *l, struct hook_ask *a)
                             : op == HOOK_AUTHENTICATE    ? SYNC_EAUTH
                                                          : SYNC_EFORBIDDEN;
     enum sync_err rc = hook_ask_error(a, refused, &ec);
+    if (rc == SYNC_OK && op == HOOK_AUTHENTICATE && !a->call.result.asked &&
+        l->config->auth.mode == AUTH_MODE_CUSTOM) /* a reload came between */
+        rc = err_set(&ec, SYNC_EBUSY, "the configuration has just changed, try again");
     if (rc == SYNC_OK && op == HOOK_AUTHENTICATE) {
         e->identity = a->call.result.identity;
         a->call.result.identity = NULL;

@@ -43,6 +43,10 @@ struct admission {
 
 typedef void admitted_fn(struct loop *l, uint64_t asker, struct admission *result);
 
+/* The built-in check, which comes first. With auth.mode custom it leaves the decision to the hooks, when one
+ * of them authenticates. Errors: SYNC_EAUTH. */
+enum sync_err hook_check_token(const struct loop *l, struct slice token, struct err_ctx *ec);
+
 /* Ends in one call of `done`, maybe within this one. There are hooks. */
 void hook_admit(struct loop *l, struct claim *claim, enum admit_extent extent, const struct wish *wish,
                 uint64_t asker, admitted_fn *done);

@@ -134,7 +134,7 @@ static bool check_asker(struct http *h, char token[TOKEN_BYTES_MAX], size_t *ret
     counter_add(&m->auth_attempts, 1);
     enum sync_err rc = http_request_site(h->wsi, &h->site, &ec);
     if (rc == SYNC_OK) rc = http_request_token(h->wsi, token, ret_token_len, &ec);
-    if (rc == SYNC_OK) rc = auth_check(h->loop->settings->auth, slice_of(token, *ret_token_len), &ec);
+    if (rc == SYNC_OK) rc = hook_check_token(h->loop, slice_of(token, *ret_token_len), &ec);
     if (rc == SYNC_OK) return true;
     counter_add(&m->auth_failures, 1);
     log_warn(&h->loop->server->logger, LOG_AUTH, "auth.refused", LOG_U64("exchange", h->id),

@@ -121,7 +121,7 @@ void ws_recheck(struct ws *w)
     counter_add(&server_of(w)->metrics.auth_attempts, 1);
     if (w->claim == NULL && !complete_claim(w, slice_of(NULL, 0)))
         a.rc = err_set(&a.ec, SYNC_ENOMEM, "out of memory");
-    if (a.rc == SYNC_OK) a.rc = auth_check(w->loop->settings->auth, w->claim->token, &a.ec);
+    if (a.rc == SYNC_OK) a.rc = hook_check_token(w->loop, w->claim->token, &a.ec);
     if (a.rc == SYNC_OK)
         hook_admit(w->loop, w->claim, ADMIT_AGAIN, NULL, w->id, rechecked);
     else

@@ -1,3 +1,4 @@
+#include "server/hook_admit.h"
 #include "server/hook_apply.h"
 #include "server/system.h"
 #include "server/ws_internal.h"
@@ -92,7 +93,7 @@ static void start_open(struct ws *w, const struct message *handshake)
     struct err_ctx ec;
     struct server *s = w->loop->server;
     counter_add(&s->metrics.auth_attempts, 1);
-    enum sync_err rc = auth_check(w->loop->settings->auth, handshake->token, &ec);
+    enum sync_err rc = hook_check_token(w->loop, handshake->token, &ec);
     if (rc != SYNC_OK)
         ws_opened(w, rc, &ec, NULL);
     else if (hook_gate_runner(&s->hooks) != NULL)
