@@ -266,6 +266,17 @@ static enum sync_err check_object(const struct loaded_config *c, struct err_ctx 
     return rc;
 }
 
+static enum sync_err check_coordinator(const struct loaded_config *c, struct err_ctx *ec)
+{
+    const struct config *config = &c->config;
+    if (config->coordinator.enabled && config->object.dir[0] == '\0' && config->s3.bucket[0] == '\0')
+        return err_set(
+            ec, SYNC_ECONFIG,
+            "coordinator.enabled (%s): instances meet in an object store: set s3.bucket or object.dir",
+            origin_of(c, "coordinator.enabled")->text);
+    return coordinator_config_check(&config->coordinator, ec);
+}
+
 enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec)
 {
     enum sync_err rc = check_auth(c, ec);
@@ -273,6 +284,7 @@ enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.bodyBytes", c->config.limits.body_bytes, ec);
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.messageBytes", c->config.limits.message_bytes, ec);
     if (rc == SYNC_OK) rc = check_object(c, ec);
+    if (rc == SYNC_OK) rc = check_coordinator(c, ec);
     return rc;
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/arena.h"
 #include "core/buf.h"
+#include "core/coordinator_config.h"
 #include "core/err.h"
 #include "core/log.h"
 #include "core/slice.h"
@@ -180,6 +181,7 @@ struct config {
     struct config_object object;
     struct config_logging logging;
     struct config_limits limits;
+    struct config_coordinator coordinator;
 };
 
 /* What argv asks for. */

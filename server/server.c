@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "server/coordinator/coordinator.h"
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/store_thread.h"
@@ -122,6 +123,11 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     enum sync_err rc = store_open(&cfg, &s->store, ec);
     if (rc != SYNC_OK) {
         err_wrap(ec, "open the store in %s", cfg.dir);
+        if (rc == SYNC_EFORMAT)
+            log_error(&s->logger, LOG_STORAGE, "store.damaged", LOG_STR("dir", cfg.dir),
+                      LOG_STR("next",
+                              "`sync-coordinator store verify DIR` tells what is damaged, `store repair "
+                              "DIR` mends what can be mended and keeps a copy"));
         return rc;
     }
     for (uint32_t i = 0; i < store_shard_count(s->store); i++) {
@@ -173,8 +179,10 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
+    if (rc == SYNC_OK && s->config->coordinator.enabled) rc = coordinator_new(s, &s->coordinator, ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
+    if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
 }
 
@@ -250,6 +258,8 @@ static void drain(struct server *s)
 
 bool server_stop(struct server *s)
 {
+    coordinator_stop(s->coordinator,
+                     s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);
     retention_stop(&s->retention);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
@@ -260,6 +270,7 @@ bool server_stop(struct server *s)
     for (uint32_t i = 0; i < s->loop_count; i++) loop_say_goodbye(&s->loops[i]);
     bool all = hook_gate_close(&s->hooks); /* answers come to the loops, which are still there */
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
+    coordinator_free(s->coordinator);
     free(s->loops);
     free(s->store_threads);
     objects_stop(&s->objects);

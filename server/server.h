@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct coordinator;
 struct loop;
 struct store_thread;
 
@@ -50,6 +51,7 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct coordinator *coordinator; /* NULL: not enabled */
     struct receiving receiving;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
     _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */
