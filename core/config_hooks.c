@@ -138,7 +138,7 @@ static enum sync_err read_one(struct arena *a, const struct json_value *v, struc
         *ret_at = key.bytes;
         enum sync_err rc = read_member(a, key, &member, ret, ec);
         if (rc == SYNC_OK) continue;
-        err_place(ec, ".%.*s: ", (int)(key.len < 32 ? key.len : 32), key.bytes);
+        err_place(ec, ".%.*s", (int)(key.len < 32 ? key.len : 32), key.bytes);
         return rc;
     }
     struct err_ctx unfinished;
@@ -157,7 +157,7 @@ enum sync_err config_hooks_read(struct arena *a, const struct json_value *v, str
         if (count == CONFIG_HOOKS_MAX) return too_many(ec);
         enum sync_err rc = read_one(a, &item, &hooks[count], ret_at, ec);
         if (rc != SYNC_OK) {
-            err_place(ec, "[%zu]%s", count, ec->text[0] == '.' ? "" : ": ");
+            err_place(ec, "[%zu]", count);
             return rc;
         }
         count++;
