@@ -19,7 +19,7 @@ struct entry {
 
 static void end(struct loop *l, struct entry *e, enum sync_err rc, const struct err_ctx *ec)
 {
-    struct admission result = {.rc = rc};
+    struct entrance result = {.rc = rc};
     if (rc == SYNC_OK) {
         result.identity = e->identity;
         e->identity = NULL;
@@ -159,7 +159,7 @@ static struct entry *new_entry(const struct wish *wish, uint64_t asker, admitted
 
 static void no_entry(struct loop *l, uint64_t asker, admitted_fn *done)
 {
-    struct admission result = {.rc = err_set(&result.ec, SYNC_ENOMEM, "out of memory")};
+    struct entrance result = {.rc = err_set(&result.ec, SYNC_ENOMEM, "out of memory")};
     done(l, asker, &result);
 }
 
@@ -186,7 +186,7 @@ void hook_admit(struct loop *l, struct claim *claim, enum admit_extent extent, c
 
 static void authorized(struct loop *l, struct hook_ask *a)
 {
-    struct admission result = {0};
+    struct entrance result = {0};
     admitted_fn *done = (admitted_fn *)a->context;
     result.rc = hook_ask_error(a, SYNC_EFORBIDDEN, &result.ec);
     done(l, a->asker, &result);

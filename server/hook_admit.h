@@ -35,13 +35,13 @@ enum admit_extent {
  *   SYNC_EFORBIDDEN they may not
  *   SYNC_EBUSY      nobody could tell; they may try again
  *   SYNC_ENOMEM */
-struct admission {
+struct entrance {
     enum sync_err rc;
     struct err_ctx ec;
     struct hook_identity *identity; /* NULL but for SYNC_OK */
 };
 
-typedef void admitted_fn(struct loop *l, uint64_t asker, struct admission *result);
+typedef void admitted_fn(struct loop *l, uint64_t asker, struct entrance *result);
 
 /* The built-in check, which comes first. With auth.mode custom it leaves the decision to the hooks, when one
  * of them authenticates. Errors: SYNC_EAUTH. */

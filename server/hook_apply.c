@@ -1,6 +1,7 @@
 #include "server/hook_apply.h"
 
 #include "server/hook_ask.h"
+#include "server/limit.h"
 #include "server/server.h"
 
 #include <stdlib.h>
@@ -154,7 +155,7 @@ void hook_applied(struct loop *l, struct apply_job *j)
     bool fits = atomic_fetch_add(&g->notice_bytes, bytes) + bytes <= HOOK_NOTICE_BYTES_MAX;
     struct hook_ask *a =
         fits ? hook_ask_new(l, HOOK_AFTER_APPLY_CHANGES, 0, j->extra.identity->connection, NULL) : NULL;
-    if (!fits) counter_add(&l->server->metrics.limit_hits[LIMIT_HOOK_NOTICE_BYTES], 1);
+    if (!fits) limit_hit(l->server, LIMIT_HOOK_NOTICE_BYTES);
     if (a == NULL) {
         atomic_fetch_sub(&g->notice_bytes, bytes);
         atomic_fetch_add(&g->notices_left_out, 1);

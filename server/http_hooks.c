@@ -2,6 +2,7 @@
  * it before its body is read, so that strangers cost no more than a head, and the rest, with the body, on the
  * way of hook_apply.h. */
 #include "server/http_internal.h"
+#include "server/limit.h"
 
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ static void fail(struct http *h, enum sync_err rc, const char *text)
     }
 }
 
-static void refuse(struct http *h, const struct admission *a)
+static void refuse(struct http *h, const struct entrance *a)
 {
     struct server *s = h->loop->server;
     if (a->rc == SYNC_EAUTH || a->rc == SYNC_EFORBIDDEN) {
@@ -39,6 +40,7 @@ static void read_body(struct http *h)
     if (!h->asking) return; /* the answer came at once, nothing was held back */
     h->asking = false;
     http_go_on_reading(h);
+    http_body_begins(h);
     lws_set_timeout(h->wsi, PENDING_TIMEOUT_HTTP_CONTENT, http_lws_timeout_s(h));
     if (h->body_came)
         http_take_body(h);
@@ -46,7 +48,7 @@ static void read_body(struct http *h)
         lws_set_timeout(h->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-static void admitted(struct loop *l, uint64_t asker, struct admission *a)
+static void admitted(struct loop *l, uint64_t asker, struct entrance *a)
 {
     struct http *h = id_table_get(&l->exchanges, asker);
     if (h == NULL) return;
@@ -87,7 +89,7 @@ void http_ask_hooks(struct http *h, struct slice token)
                               .has_since = h->has_since,
                               .since = h->since};
     if (hook_gate_has(&s->hooks, HOOK_AUTHENTICATE) && !claim_headers_fit(h->wsi, &h->loop->config->hooks)) {
-        counter_add(&s->metrics.limit_hits[LIMIT_HOOK_HEADER_BYTES], 1);
+        limit_hit(s, LIMIT_HOOK_HEADER_BYTES);
         http_fail(h, 431, "HEADERS_TOO_LARGE", "the headers are larger than this server takes");
         return;
     }

@@ -34,6 +34,9 @@ struct http {
     struct hlc since;
     struct buf body;
     struct receiver receiver; /* of the body */
+    uint64_t body_received;   /* as it came, packed or chunked */
+    uint64_t body_began_ms;
+    uint64_t body_stopped_ms; /* reading is stopped since then; 0: it is not */
     struct chunked chunked_body;
     uint64_t wait_ms;               /* of a long poll */
     struct hook_identity *identity; /* whom the hooks take the asker for; NULL: there are no hooks */
@@ -66,6 +69,7 @@ static inline size_t http_body_bytes_max(const struct http *h)
 void http_answer(struct http *h, int status, const char *content_type, struct slice body);
 void http_fail(struct http *h, int status, const char *code, const char *message);
 void http_fail_later(struct http *h, const char *code, const char *message); /* 503 with Retry-After */
+void http_fail_busy(struct http *h, uint64_t retry_after_s);                 /* 429 */
 void http_answer_head_only(struct http *h, const char *content_type);
 /* A piece of the stream is ready: the first brings the head along. */
 void http_send_piece(struct http *h, const char *content_type);
@@ -88,6 +92,11 @@ struct hook_identity;
 void http_ask_hooks(struct http *h, struct slice token);
 /* The hooks, or what comes before the store, refused a batch. */
 void http_refuse(struct http *h, enum sync_err rc, const char *text);
+/* http_limits.c */
+bool http_admits(struct http *h); /* false: the answer is under way */
+void http_body_begins(struct http *h);
+void http_body_stops(struct http *h, bool stop); /* reading it stops, or goes on */
+uint64_t http_body_tick(struct http *h, uint64_t now_ms);
 
 /* http_changes.c */
 bool http_read_query(struct http *h); /* of GET changes; false: it is answered */

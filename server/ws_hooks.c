@@ -58,7 +58,7 @@ static bool complete_claim(struct ws *w, struct slice token)
     return claim_complete(w->claim, session_database(&w->session), token, slice_str(site), &w->session.site);
 }
 
-static void note_identity(struct ws *w, struct admission *a, uint64_t *ret_recheck_ms,
+static void note_identity(struct ws *w, struct entrance *a, uint64_t *ret_recheck_ms,
                           uint64_t *ret_expires_ms)
 {
     hook_identity_unref(w->identity);
@@ -68,7 +68,7 @@ static void note_identity(struct ws *w, struct admission *a, uint64_t *ret_reche
     *ret_expires_ms = hook_loop_ms(w->loop, w->identity->expires_ms);
 }
 
-static void entered(struct loop *l, uint64_t asker, struct admission *a)
+static void entered(struct loop *l, uint64_t asker, struct entrance *a)
 {
     struct ws *w = id_table_get(&l->sessions, asker);
     uint64_t recheck_ms, expires_ms;
@@ -99,7 +99,7 @@ void ws_ask_to_enter(struct ws *w, const struct message *handshake)
 
 /* ---- to stay */
 
-static void rechecked(struct loop *l, uint64_t asker, struct admission *a)
+static void rechecked(struct loop *l, uint64_t asker, struct entrance *a)
 {
     struct ws *w = id_table_get(&l->sessions, asker);
     struct session_update u;
@@ -117,7 +117,7 @@ static void rechecked(struct loop *l, uint64_t asker, struct admission *a)
 
 void ws_recheck(struct ws *w)
 {
-    struct admission a = {.rc = SYNC_OK};
+    struct entrance a = {.rc = SYNC_OK};
     counter_add(&server_of(w)->metrics.auth_attempts, 1);
     if (w->claim == NULL && !complete_claim(w, slice_of(NULL, 0)))
         a.rc = err_set(&a.ec, SYNC_ENOMEM, "out of memory");
@@ -143,7 +143,7 @@ struct hook_identity *ws_identity(struct ws *w)
 
 /* ---- to read */
 
-static void may_read(struct loop *l, uint64_t asker, struct admission *a)
+static void may_read(struct loop *l, uint64_t asker, struct entrance *a)
 {
     struct ws *w = id_table_get(&l->sessions, asker);
     if (w == NULL) return;
