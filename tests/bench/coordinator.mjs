@@ -1,10 +1,10 @@
 // coordinator.mjs -- what the coordinator takes: time to a leader, and requests to the object store.
 //
-//   node tests/bench/coordinator.mjs [times] [requests] [--s3] [--trials N]
+//   node tests/bench/coordinator.mjs [times] [requests] [--s3] [--trials N] [--scale N]
 //
 // times: three real servers with the default settings, cold start skipped: from starting their processes to the
 // first leader, from kill -9 of the leader to the next, from SIGTERM to the next.
-// requests: three real servers with all times divided by SCALE, for an hour divided by SCALE, everything that the
+// requests: three real servers with all times divided by the scale (20), for an hour divided by it, everything that the
 // object store was asked for counted (sync_object_requests_total), the work of the tasks included; with the tasks
 // that come with the server, and with seven more. What an instance asks once when it starts is not in it.
 // On a directory, or with --s3 on a real S3 server.
@@ -13,7 +13,6 @@ import { request } from '../integration/lib/http.mjs';
 import { startS3 } from '../integration/lib/s3.mjs';
 import { until } from '../integration/lib/wait.mjs';
 
-const SCALE = 20;
 const HOUR_MS = 3_600_000;
 const MONTH_HOURS = 730;
 const LIST_PRICE = { write: 0.005 / 1000, read: 0.0004 / 1000 }; // S3 Standard, us-east-1: PUT and LIST; GET
@@ -23,7 +22,9 @@ const LONG_MS = 120_000;
 
 const args = process.argv.slice(2);
 const wanted = args.filter((arg) => arg === 'times' || arg === 'requests');
-const trials = args.includes('--trials') ? Number(args[args.indexOf('--trials') + 1]) : 5;
+const numberOf = (flag, otherwise) => (args.includes(flag) ? Number(args[args.indexOf(flag) + 1]) : otherwise);
+const trials = numberOf('--trials', 5);
+const SCALE = numberOf('--scale', 20);
 const cleanups = [];
 const t = { after: (cleanup) => cleanups.unshift(cleanup) };
 const DEFAULTS = {

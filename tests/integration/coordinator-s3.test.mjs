@@ -2,7 +2,7 @@
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { Cluster, PATIENT_MS, electionOf } from './lib/cluster.mjs';
-import { Relay, networkNamespace, startS3 } from './lib/s3.mjs';
+import { Relay, denyingProxy, networkNamespace, startS3 } from './lib/s3.mjs';
 import { until } from './lib/wait.mjs';
 
 const s3 = await startS3({ after });
@@ -78,5 +78,25 @@ test('while the store answers with errors nobody leads; afterwards one does', as
   const next = await cluster.leader({ above: first.epoch });
   await workOf(cluster, next);
   await logged(next.server, 'Circuit breaker closed');
+  cluster.assertOneLeaderAtATime();
+});
+
+test('instances whose rights do not reach the shared election fall back to one for each task', async (t) => {
+  const endpoint = await denyingProxy(t, s3.port, 'plg_coordinator_global');
+  const cluster = new Cluster(t, {
+    store: { ...s3.settings(endpoint), ...s3.prefix() },
+    settings: { 'coordinator.perTask.heartbeatIntervalMs': 500, 'coordinator.perTask.workerTimeoutMs': 3000 },
+  });
+  const servers = await cluster.add(2);
+  for (const server of servers) {
+    await logged(server, 'Failed to initialize global coordination: ');
+    await logged(server, 'Global coordinator unavailable, falling back to per-task mode');
+  }
+  await cluster.line('work of a leader of the probe', ([kind]) => kind === 'lead');
+  const leads = await until(async () => {
+    const all = await Promise.all(servers.map((server) => electionOf(server, 'retention')));
+    return all.filter((election) => election?.leads);
+  }, 'a leader of retention', PATIENT_MS);
+  assert.ok(leads.length <= 1);
   cluster.assertOneLeaderAtATime();
 });

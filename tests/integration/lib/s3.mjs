@@ -1,5 +1,6 @@
 // s3.mjs -- a real S3 server (tests/s3-server) for a test file, and ways to get between it and a server.
 import { execFileSync, spawn } from 'node:child_process';
+import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -101,6 +102,30 @@ export class Relay {
       far.on('close', () => socket.destroy());
     }
   }
+}
+
+// Forwards requests, but answers those for keys with `text` in them as S3 does where rights are missing. The endpoint.
+export async function denyingProxy(t, port, text) {
+  const body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>';
+  const proxy = http.createServer((req, res) => {
+    if (decodeURIComponent(req.url).includes(text)) {
+      req.resume();
+      res.writeHead(403, { 'content-type': 'application/xml' }).end(body);
+      return;
+    }
+    const far = http.request({ port, host: '127.0.0.1', method: req.method, path: req.url, headers: req.headers }, (answer) => {
+      res.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(res);
+    });
+    far.on('error', () => res.destroy());
+    req.pipe(far);
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  return `http://127.0.0.1:${proxy.address().port}`;
 }
 
 // A network of its own for one server, with a cable to this one: undefined where that is not possible (no root, no
