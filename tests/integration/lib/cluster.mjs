@@ -25,7 +25,8 @@ export class Cluster {
   constructor(t, { store, settings = {}, env = {} } = {}) {
     this.directory = temporaryDirectory();
     this.store = store ?? { 'object.dir': path.join(this.directory, 'objects') };
-    this.settings = { ...QUICK, ...settings, ...this.store };
+    // One server writes the shared log, and here none has to.
+    this.settings = { ...QUICK, 'object.log': false, ...settings, ...this.store };
     this.probe = path.join(this.directory, 'probe.log');
     this.env = { SYNC_COORDINATOR_PROBE: this.probe, ...env };
     this.servers = [];
@@ -42,8 +43,9 @@ export class Cluster {
     return fresh;
   }
 
+  // Those that answer. A server in a network of its own is marked `hidden` by whoever put it there.
   get running() {
-    return this.servers.filter((server) => server.pid !== undefined && !server.stopped);
+    return this.servers.filter((server) => server.pid !== undefined && !server.stopped && !server.hidden);
   }
 
   // Waits until one of these servers says that it leads: {server, epoch, workerId}.
