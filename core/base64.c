@@ -48,29 +48,45 @@ static bool is_foreign(enum base64_alphabet alphabet, char c)
     return false;
 }
 
+/* The next `count` characters, up to 4, as a number. */
+static bool take_group(enum base64_alphabet alphabet, const char *text, size_t count, uint32_t *ret)
+{
+    uint32_t v = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t value = value_of[(uint8_t)text[i]];
+        if (value == 0 || (value >= 63 && is_foreign(alphabet, text[i]))) return false;
+        v = v << 6 | (value - 1);
+    }
+    *ret = v;
+    return true;
+}
+
 bool base64_decode(enum base64_alphabet alphabet, struct slice text, uint8_t *ret, size_t ret_max,
                    size_t *ret_len)
 {
-    size_t chars = text.len;
+    size_t chars = text.len, i = 0, at = 0;
+    uint32_t v;
     if (chars % 4 == 0 && chars > 0 && text.bytes[chars - 1] == '=')
         chars -= text.bytes[chars - 2] == '=' ? 2 : 1;
     if (chars % 4 == 1) return false;
     size_t len = chars / 4 * 3 + (chars % 4 == 0 ? 0 : chars % 4 - 1);
     if (ret != NULL && len > ret_max) return false;
 
-    uint32_t v = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < chars; i++) {
-        uint8_t value = value_of[(uint8_t)text.bytes[i]];
-        if (value == 0 || is_foreign(alphabet, text.bytes[i])) return false;
-        v = v << 6 | (uint32_t)(value - 1);
-        if (i % 4 == 0) continue;
-        size_t spare = 6 - i % 4 * 2; /* bits of v that belong to the next byte: 4, 2, 0 */
-        if (ret != NULL) ret[at] = (uint8_t)(v >> spare);
-        at++;
-        v &= (1U << spare) - 1;
+    for (; chars - i >= 4; i += 4, at += 3) {
+        if (!take_group(alphabet, text.bytes + i, 4, &v)) return false;
+        if (ret == NULL) continue;
+        ret[at] = (uint8_t)(v >> 16);
+        ret[at + 1] = (uint8_t)(v >> 8);
+        ret[at + 2] = (uint8_t)v;
     }
-    if (v != 0) return false;
-    *ret_len = at;
+    if (i < chars) {
+        size_t spare = chars - i == 2 ? 4 : 2; /* bits of v behind its last whole byte: zeros */
+        if (!take_group(alphabet, text.bytes + i, chars - i, &v)) return false;
+        if ((v & ((1U << spare) - 1)) != 0) return false;
+        v >>= spare;
+        if (ret != NULL && spare == 2) ret[at] = (uint8_t)(v >> 8);
+        if (ret != NULL) ret[len - 1] = (uint8_t)v;
+    }
+    *ret_len = len;
     return true;
 }

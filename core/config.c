@@ -202,11 +202,47 @@ static enum sync_err check_receiving(const struct loaded_config *c, const char *
                    c->config.limits.receiving_bytes);
 }
 
+/* A log object is written in one piece, so what one message can bring has to fit into one, with the value
+ * that it replaces. */
+enum { OBJECT_MESSAGE_BYTES_MAX = 120 << 20 };
+
+static enum sync_err check_object_bytes(const struct loaded_config *c, const char *path, size_t bytes,
+                                        struct err_ctx *ec)
+{
+    if (bytes <= OBJECT_MESSAGE_BYTES_MAX) return SYNC_OK;
+    return err_set(ec, SYNC_ECONFIG, "%s (%s): %zu is more than fits into the object store: at most %d", path,
+                   origin_of(c, path)->text, bytes, OBJECT_MESSAGE_BYTES_MAX);
+}
+
+static enum sync_err check_object(const struct loaded_config *c, struct err_ctx *ec)
+{
+    const struct config_object *object = &c->config.object;
+    bool has_dir = object->dir[0] != '\0', has_s3 = c->config.s3.bucket[0] != '\0';
+    if (has_dir && has_s3)
+        return err_set(ec, SYNC_ECONFIG, "object.dir (%s) and s3.bucket (%s): there is one object store",
+                       origin_of(c, "object.dir")->text, origin_of(c, "s3.bucket")->text);
+    if (!has_dir && !has_s3) {
+        if (c->config.storage.durability == DURABILITY_OBJECT)
+            return err_set(ec, SYNC_ECONFIG,
+                           "storage.durability (%s): object needs an object store: s3.bucket or object.dir",
+                           origin_of(c, "storage.durability")->text);
+        if (object->evict)
+            return err_set(ec, SYNC_ECONFIG,
+                           "diskEviction.enabled (%s): needs an object store: s3.bucket or object.dir",
+                           origin_of(c, "diskEviction.enabled")->text);
+        return SYNC_OK;
+    }
+    enum sync_err rc = check_object_bytes(c, "limits.bodyBytes", c->config.limits.body_bytes, ec);
+    if (rc == SYNC_OK) rc = check_object_bytes(c, "limits.messageBytes", c->config.limits.message_bytes, ec);
+    return rc;
+}
+
 enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec)
 {
     enum sync_err rc = check_auth(c, ec);
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.bodyBytes", c->config.limits.body_bytes, ec);
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.messageBytes", c->config.limits.message_bytes, ec);
+    if (rc == SYNC_OK) rc = check_object(c, ec);
     return rc;
 }
 
@@ -233,8 +269,8 @@ static bool can_be_origin(struct slice s)
 static const char *meant_variable(const char *entry)
 {
     size_t len = strcspn(entry, "=");
-    if (strncmp(entry, "SYNC_", 5) != 0 || len <= 5 || entry[len] == '\0' || entry[len + 1] == '\0')
-        return NULL;
+    bool ours = (strncmp(entry, "SYNC_", 5) == 0 && len > 5) || (strncmp(entry, "S3_", 3) == 0 && len > 3);
+    if (!ours || entry[len] == '\0' || entry[len + 1] == '\0') return NULL;
     struct nearest n = nearest_to(slice_of(entry, len));
     for (size_t i = 0; i < config_option_count; i++) nearest_offer(&n, config_options[i].env);
     return n.distance <= 2 && n.distance > 0 ? n.name : NULL;

@@ -1,4 +1,5 @@
-/* config.h -- the configuration: plain values for the parts of the server, read once, then constant.
+/* config.h -- the configuration: plain values for the parts of the server, constant once they are read. A
+ * reload makes another one.
  *
  * Sources, the strongest first: flags, environment, configuration file, defaults. Every option is one row of
  * the table in options.c, from which everything is made: reading all four sources, --help, --print-config,
@@ -75,7 +76,9 @@ struct config_sync {
     uint64_t sweep_interval_ms;
 };
 
-enum durability { DURABILITY_FSYNC, DURABILITY_OS };
+enum durability { DURABILITY_FSYNC, DURABILITY_OS, DURABILITY_OBJECT };
+
+const char *durability_name(enum durability d); /* "fsync", ... */
 
 struct config_storage {
     const char *data_dir;
@@ -83,6 +86,38 @@ struct config_storage {
     enum durability durability;
     size_t write_buffer_bytes;
     size_t block_cache_bytes;
+};
+
+/* The bucket and its keys (storage/objects/object_s3.h); "": not set. */
+struct config_s3 {
+    const char *bucket;
+    const char *region;
+    const char *endpoint;
+    const char *access_key_id;
+    const char *secret_access_key;
+    const char *session_token;
+    bool force_path_style;
+    const char *key_prefix;
+    const char *ca_file;
+};
+
+/* What goes into the object store, and when. */
+struct config_object {
+    const char *dir;     /* an object store in a directory, in place of S3; "": none */
+    bool optional;       /* may be unusable at start */
+    uint32_t partitions; /* of the shared log; 0: as the bucket says, 1 for a new one */
+    uint64_t log_tick_ms;
+    size_t log_bytes;        /* of one log object, about */
+    uint32_t ack_timeout_ms; /* of DURABILITY_OBJECT */
+    uint64_t snapshot_interval_ms;
+    uint64_t snapshot_changes;
+    uint32_t snapshots_retained;
+    uint32_t threads;
+    uint64_t upload_bytes_per_s; /* 0: no ceiling */
+    uint64_t ready_backlog_ms;   /* 0: does not count */
+    uint64_t ready_backlog_bytes;
+    bool evict;
+    uint64_t evict_idle_ms;
 };
 
 struct config_logging {
@@ -112,6 +147,8 @@ struct config {
     struct config_auth auth;
     struct config_sync sync;
     struct config_storage storage;
+    struct config_s3 s3;
+    struct config_object object;
     struct config_logging logging;
     struct config_limits limits;
 };
@@ -164,6 +201,13 @@ enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec);
 /* Appends the paths of the options that differ and that a running server cannot take over, with ", " between
  * them; nothing when `fresh` can replace `running` at once. */
 void config_restart_needed(const struct config *running, const struct config *fresh, struct buf *ret);
+
+/* The other half: the paths of the options that differ and that can be taken over. Never their values. */
+void config_reloaded(const struct config *running, const struct config *fresh, struct buf *ret);
+
+/* Gives `fresh` the values of `running` for all that a running server cannot take over. Texts stay in the
+ * memory of `running`, which must outlive `fresh`. */
+void config_keep_fixed(struct config *fresh, const struct config *running);
 
 /* Append texts for people. Secrets are never shown. */
 void config_write(const struct loaded_config *c, struct buf *ret); /* a line an option: path, value, origin */

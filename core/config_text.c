@@ -26,26 +26,6 @@ void config_write(const struct loaded_config *c, struct buf *ret)
     }
 }
 
-void config_restart_needed(const struct config *running, const struct config *fresh, struct buf *ret)
-{
-    size_t named = 0;
-    struct buf a = buf_make(CONFIG_TEXT_BYTES_MAX), b = buf_make(CONFIG_TEXT_BYTES_MAX);
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct option *o = &config_options[i];
-        if (o->traits & OPTION_RELOADABLE) continue;
-        buf_clear(&a);
-        buf_clear(&b);
-        option_put_value_unmasked(o, running, &a);
-        option_put_value_unmasked(o, fresh, &b);
-        if (slice_eq(buf_slice(&a), buf_slice(&b))) continue;
-        if (named++ > 0) BUF_PUT_LIT(ret, ", ");
-        buf_put_str(ret, o->path);
-    }
-    if (a.failed != SYNC_OK || b.failed != SYNC_OK) ret->failed = a.failed != SYNC_OK ? a.failed : b.failed;
-    buf_deinit(&a);
-    buf_deinit(&b);
-}
-
 /* What a value looks like: "NUMBER", "fsync|os". */
 static void put_takes(struct buf *b, const struct option *o, const char *between)
 {
@@ -143,8 +123,8 @@ void config_write_help(struct buf *ret)
 
 void config_write_markdown(struct buf *ret)
 {
-    BUF_PUT_LIT(ret, "| Key in the file | Flag | Variable | Value | Default | Meaning |\n"
-                     "|---|---|---|---|---|---|\n");
+    BUF_PUT_LIT(ret, "| Key in the file | Flag | Variable | Value | Default | Meaning | Reload |\n"
+                     "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < config_option_count; i++) {
         const struct option *o = &config_options[i];
         buf_printf(ret, "| `%s` | `--%s`", o->path, o->flag);
@@ -158,6 +138,7 @@ void config_write_markdown(struct buf *ret)
             buf_printf(ret, " | `%s` | ", o->initial);
         else
             BUF_PUT_LIT(ret, " | none | ");
-        buf_printf(ret, "%s%s |\n", o->help, o->traits & OPTION_SECRET ? " Never shown." : "");
+        buf_printf(ret, "%s%s | %s |\n", o->help, o->traits & OPTION_SECRET ? " Never shown." : "",
+                   o->traits & OPTION_RELOADABLE ? "yes" : "");
     }
 }

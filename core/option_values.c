@@ -235,6 +235,25 @@ enum sync_err option_set_text(const struct option *o, struct config *c, struct a
     return refuse(o, text, ec);
 }
 
+static size_t size_of(const struct option *o)
+{
+    switch (o->kind) {
+    case OPTION_NUMBER: return o->size;
+    case OPTION_BOOLEAN: return sizeof(bool);
+    case OPTION_CHOICE: return sizeof(unsigned);
+    case OPTION_LIST: return sizeof(struct text_list);
+    case OPTION_ORIGIN: return sizeof(struct cors_origin);
+    case OPTION_TEXT:
+    case OPTION_BASE_PATH: break;
+    }
+    return sizeof(const char *);
+}
+
+void option_copy_value(const struct option *o, struct config *c, const struct config *from)
+{
+    memcpy(field_of(o, c), field_in(o, from), size_of(o));
+}
+
 static void put_list(struct buf *b, const struct text_list *list)
 {
     buf_put_char(b, '[');
@@ -281,8 +300,10 @@ void option_put_value(const struct option *o, const struct config *c, struct buf
         option_put_value_unmasked(o, c, ret);
         return;
     }
-    assert(o->kind == OPTION_LIST); /* the only kind of secret there is */
-    size_t count = ((const struct text_list *)field_in(o, c))->count;
+    assert(o->kind == OPTION_LIST || o->kind == OPTION_TEXT);
+    const void *field = field_in(o, c);
+    size_t count = o->kind == OPTION_LIST ? ((const struct text_list *)field)->count
+                                          : (*(const char *const *)field)[0] != '\0';
     buf_put_char(ret, '(');
     buf_put_u64(ret, count);
     buf_put_str(ret, count == 1 ? " secret)" : " secrets)");

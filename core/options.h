@@ -64,6 +64,9 @@ enum sync_err option_set_text(const struct option *o, struct config *c, struct a
 enum sync_err option_set_list(const struct option *o, struct config *c, struct arena *a,
                               const struct slice *items, size_t count, struct err_ctx *ec);
 
+/* Takes the other configuration's value; texts stay where they are. */
+void option_copy_value(const struct option *o, struct config *c, const struct config *from);
+
 /* What the option takes, for a person: "a whole number from 0 to 65535". Zero terminated, cut when long. */
 enum { OPTION_TAKES_MAX = 128 };
 void option_takes(const struct option *o, char ret[OPTION_TAKES_MAX]);

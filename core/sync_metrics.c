@@ -64,6 +64,7 @@ void sync_metrics_init(struct sync_metrics *m)
 #undef COUNTER_BY
 #undef GAUGE
 #undef HISTOGRAM
+    object_metrics_init(&m->object, &m->registry);
 }
 
 void sync_metrics_http_request(struct sync_metrics *m, enum http_endpoint endpoint, int status)

@@ -11,6 +11,7 @@
 #define CORE_SYNC_METRICS_H
 
 #include "core/metrics.h"
+#include "core/object_metrics.h"
 
 /* X(constant, label value): what was asked for over HTTP. */
 #define HTTP_ENDPOINT_MAP(X)                                                                                 \
@@ -130,6 +131,7 @@ struct sync_metrics {
 #undef COUNTER_BY
 #undef GAUGE
 #undef HISTOGRAM
+    struct object_metrics object;
     struct metrics_registry registry; /* of all of the above; further families may be added to it */
 };
 

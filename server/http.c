@@ -30,7 +30,7 @@ void http_go_on_reading(struct http *h)
 
 static int lws_timeout_s(const struct http *h)
 {
-    return (int)((h->loop->server->config->limits.http_timeout_ms + 999) / 1000);
+    return (int)((h->loop->config->limits.http_timeout_ms + 999) / 1000);
 }
 
 static void stop_receiving(struct receiver *r, bool stop)
@@ -55,7 +55,7 @@ static struct http *http_new(struct loop *l, struct lws *wsi)
     h->began_ns = system_monotonic_ns();
     h->deadline_ms = h->send_ends_ms = UINT64_MAX;
     h->out = buf_make(SIZE_MAX / 4); /* a piece of a stream, or a short text */
-    h->body = buf_make(l->server->config->limits.body_bytes + JSON_PADDING);
+    h->body = buf_make(l->config->limits.body_bytes + JSON_PADDING);
     h->receiver.stop = stop_receiving;
     h->id = id_table_add(&l->exchanges, h);
     if (h->id == 0) {
@@ -117,7 +117,7 @@ static bool check_body(struct http *h)
         http_fail(h, 415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding is gzip or none");
     } else if (!r->has_length && !r->is_chunked) {
         http_fail(h, 411, "LENGTH_REQUIRED", "a body needs Content-Length, or Transfer-Encoding: chunked");
-    } else if (r->length > h->loop->server->config->limits.body_bytes) {
+    } else if (r->length > http_body_bytes_max(h)) {
         counter_add(&h->loop->server->metrics.limit_hits[LIMIT_BODY_BYTES], 1);
         http_fail(h, 413, "PAYLOAD_TOO_LARGE", "the body is larger than this server takes");
     } else {
@@ -136,7 +136,7 @@ static bool check_asker(struct http *h)
     counter_add(&m->auth_attempts, 1);
     enum sync_err rc = http_request_site(h->wsi, &h->site, &ec);
     if (rc == SYNC_OK) rc = http_request_token(h->wsi, token, &token_len, &ec);
-    if (rc == SYNC_OK) rc = auth_check(h->loop->server->auth, slice_of(token, token_len), &ec);
+    if (rc == SYNC_OK) rc = auth_check(h->loop->settings->auth, slice_of(token, token_len), &ec);
     if (rc == SYNC_OK) return true;
     counter_add(&m->auth_failures, 1);
     log_warn(&h->loop->server->logger, LOG_AUTH, "auth.refused", LOG_U64("exchange", h->id),
@@ -209,7 +209,7 @@ int http_begin(struct loop *l, struct lws *wsi, struct http **ret, const char *p
     if (*ret != NULL) http_free(*ret); /* the connection's exchange before this one */
     struct http *h = *ret = http_new(l, wsi);
     if (h == NULL) return -1;
-    http_request_read(wsi, l->server->config->server.base_path, slice_of(path, path_len), &h->request);
+    http_request_read(wsi, l->config->server.base_path, slice_of(path, path_len), &h->request);
     bool has_body = h->request.method == METHOD_POST || h->request.length > 0;
     if (!has_body) lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* none but ours from here on */
     route(h);
@@ -230,7 +230,7 @@ static void take_body(struct http *h)
 static void chunked_body(struct http *h, const char *bytes, size_t len)
 {
     struct err_ctx ec;
-    size_t bytes_max = h->loop->server->config->limits.body_bytes;
+    size_t bytes_max = http_body_bytes_max(h);
     enum sync_err rc = chunked_decode(&h->chunked_body, bytes, len, bytes_max, &h->body, &ec);
     if (rc == SYNC_ELIMIT)
         http_fail(h, 413, "PAYLOAD_TOO_LARGE", ec.text);
@@ -250,7 +250,7 @@ int http_body(struct http *h, const char *bytes, size_t len)
         chunked_body(h, bytes, len);
         return 0;
     }
-    if (len > h->loop->server->config->limits.body_bytes - h->body.len) return -1; /* beyond Content-Length */
+    if (len > http_body_bytes_max(h) - h->body.len) return -1; /* beyond Content-Length */
     buf_put(&h->body, bytes, len);
     if (h->body.len < h->request.length) receiver_grew(h->loop, &h->receiver, h->body.len);
     return 0;
@@ -316,7 +316,7 @@ int http_writeable(struct http **exchange)
 
 void http_begin_sending(struct http *h)
 {
-    uint64_t patience_ms = h->loop->server->config->limits.http_timeout_ms;
+    uint64_t patience_ms = h->loop->config->limits.http_timeout_ms;
     h->send_ends_ms = loop_now_ms(h->loop) + patience_ms + h->out.len / SEND_BYTES_PER_MS_MIN;
     loop_wake_at(h->loop, h->send_ends_ms);
 }
@@ -347,7 +347,7 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
 {
     char *path;
     int path_len;
-    struct slice base = slice_str(l->server->config->server.base_path);
+    struct slice base = slice_str(l->config->server.base_path);
     const char *refusal = NULL;
     struct http_request request;
     struct http_head head = {.close = true, .content_type = CONTENT_JSON};
@@ -371,13 +371,13 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
     }
     if (refusal == NULL) return 0;
 
-    http_request_read(wsi, l->server->config->server.base_path, rest, &request);
+    http_request_read(wsi, l->config->server.base_path, rest, &request);
     struct buf body = buf_make(OUT_HEAD_BYTES), out = buf_make(2 * OUT_HEAD_BYTES);
     static const char room[LWS_PRE];
     http_error_put(&body, code, refusal);
     head.content_length = body.len;
     buf_put(&out, room, sizeof room);
-    http_head_put(&out, &head, &request, &l->server->config->cors);
+    http_head_put(&out, &head, &request, &l->config->cors);
     buf_put_slice(&out, buf_slice(&body));
     if (out.failed == SYNC_OK)
         (void)lws_write(wsi, (unsigned char *)out.bytes + LWS_PRE, out.len - LWS_PRE, LWS_WRITE_HTTP);

@@ -69,7 +69,7 @@ static void start_delta(struct http *h)
         .asker = h->site,
         .has_since = h->has_since,
         .since = h->since,
-        .page_bytes_max = h->loop->server->config->limits.delta_bytes,
+        .page_bytes_max = h->loop->config->limits.delta_bytes,
     };
     h->stream = read_stream_delta(h->loop, READ_HTTP_DELTA, &request, h->id, on_delta_piece);
     if (h->stream == NULL) http_fail_later(h, "GET_CHANGES_FAILED", "out of memory");
@@ -96,7 +96,7 @@ void http_poll_now(struct http *h)
 /* Subscribed before the first look, so that nothing falls between the look and the wait. */
 static bool subscribe_poll(struct http *h, uint64_t wait_ms)
 {
-    uint64_t wait_max_ms = h->loop->server->config->limits.long_poll_max_ms;
+    uint64_t wait_max_ms = h->loop->config->limits.long_poll_max_ms;
     if (wait_ms == 0) return true;
     h->subscriber.site = h->site;
     h->subscriber.deliver = on_news;
@@ -152,7 +152,7 @@ static enum sync_err read_body(struct http *h, struct message *ret, struct err_c
 {
     static const char padding[JSON_PADDING];
     if (h->request.encoding == BODY_GZIP) {
-        enum sync_err rc = gzip_inflate(&h->body, h->loop->server->config->limits.body_bytes, ec);
+        enum sync_err rc = gzip_inflate(&h->body, http_body_bytes_max(h), ec);
         if (rc != SYNC_OK) return rc;
     }
     size_t len = h->body.len;

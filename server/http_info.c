@@ -21,7 +21,7 @@ static void answer_status(struct http *h)
     BUF_PUT_LIT(&body, ",\"laggingSessions\":");
     buf_put_u64(&body, (uint64_t)gauge_value(&s->metrics.sessions_lagging));
     BUF_PUT_LIT(&body, ",\"durability\":");
-    json_put_text(&body, slice_str(s->config->storage.durability == DURABILITY_FSYNC ? "fsync" : "os"));
+    json_put_text(&body, slice_str(durability_name(s->config->storage.durability)));
     BUF_PUT_LIT(&body, "}}");
     http_answer(h, 200, CONTENT_JSON, buf_slice(&body));
     buf_deinit(&body);

@@ -49,6 +49,12 @@ struct http {
     bool poll_again; /* something came while its delta was being read */
 };
 
+/* limits.bodyBytes as it was when the exchange began. */
+static inline size_t http_body_bytes_max(const struct http *h)
+{
+    return h->body.bytes_max - JSON_PADDING;
+}
+
 /* http_send.c: each ends the exchange's work; the answer goes out when the socket is writeable. */
 void http_answer(struct http *h, int status, const char *content_type, struct slice body);
 void http_fail(struct http *h, int status, const char *code, const char *message);

@@ -25,7 +25,7 @@ static void put_head(struct http *h, struct http_head head)
     h->status = head.status;
     if (!h->request.keep_alive || h->loop->draining) h->close = true;
     head.close = h->close;
-    http_head_put(&h->out, &head, &h->request, &h->loop->server->config->cors);
+    http_head_put(&h->out, &head, &h->request, &h->loop->config->cors);
 }
 
 /* The whole answer at once. */

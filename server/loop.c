@@ -75,7 +75,7 @@ static lws_retry_bo_t keep_valid_of(const struct config_server *config)
 static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
 {
     const struct server *s = l->server;
-    const struct config *config = s->config;
+    const struct config *config = l->config;
     void *foreign[1] = {&l->uv};
     l->keep_valid = keep_valid_of(&config->server);
     struct lws_context_creation_info info = {
@@ -177,7 +177,10 @@ enum sync_err loop_open(struct loop *l, struct server *server, uint32_t index, s
     l->wake.data = l->timer.data = l;
     if (uv_async_init(&l->uv, &l->wake, on_wake) != 0 || uv_timer_init(&l->uv, &l->timer) != 0)
         return err_set(ec, SYNC_EIO, "make an event loop");
-    l->json = json_reader_new(server->config->limits.json_depth);
+    l->settings = settings_ref(server->settings);
+    l->config = l->settings->config;
+    l->session = l->settings->session;
+    l->json = json_reader_new(l->config->limits.json_depth);
     l->scratch = malloc(LWS_PRE + LOOP_SEND_BYTES);
     if (l->json == NULL || l->scratch == NULL || !hub_init(&l->hub))
         return err_set(ec, SYNC_ENOMEM, "no memory for an event loop");
@@ -245,8 +248,37 @@ void loop_close(struct loop *l)
     id_table_deinit(&l->exchanges);
     json_reader_free(l->json);
     free(l->scratch);
+    settings_unref(l->settings);
     (void)pthread_mutex_destroy(&l->lock);
     l->uv_open = false;
+}
+
+/* Its reader was made for one depth. */
+static void take_json_depth(struct loop *l, uint32_t depth)
+{
+    if (depth == l->config->limits.json_depth) return;
+    struct json_reader *fresh = json_reader_new(depth);
+    if (fresh == NULL) {
+        log_warn(&l->server->logger, LOG_CONFIG, "config.json_depth_kept", LOG_U64("loop", l->index),
+                 LOG_STR("next", "no memory; the next reload tries again"));
+        return;
+    }
+    json_reader_free(l->json);
+    l->json = fresh;
+}
+
+void loop_take_settings(struct loop *l, struct settings *fresh)
+{
+    uint32_t cursor = 0;
+    struct ws *w;
+    take_json_depth(l, fresh->config->limits.json_depth);
+    settings_unref(l->settings);
+    l->settings = settings_ref(fresh);
+    l->config = fresh->config;
+    l->session = fresh->session;
+    l->keep_valid = keep_valid_of(&l->config->server); /* each connection looks there for its next ping */
+    while ((w = id_table_next(&l->sessions, &cursor)) != NULL) ws_take_settings(w);
+    on_timer(&l->timer); /* receivers and sessions may have become due */
 }
 
 void loop_drain(struct loop *l)

@@ -14,6 +14,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/json.h"
+#include "core/session.h"
 #include "server/hub.h"
 #include "server/id_table.h"
 #include "server/job.h"
@@ -27,6 +28,7 @@
 #include <uv.h>
 
 struct server;
+struct settings;
 
 enum {
     LOOP_READ_BYTES = 32 << 10, /* taken from a socket at once */
@@ -38,6 +40,9 @@ struct loop {
     uint32_t index;
     pthread_t thread;
     bool thread_started;
+    struct settings *settings;     /* that it works with */
+    const struct config *config;   /* of these */
+    struct session_config session; /* likewise; sessions keep a pointer to it */
 
     uv_loop_t uv;
     uv_async_t wake;  /* there is something in the inbox */
@@ -79,6 +84,9 @@ uint64_t loop_now_ms(const struct loop *l);
 
 /* A connection will be looked at (ws_tick, http_tick) at this time or earlier. */
 void loop_wake_at(struct loop *l, uint64_t deadline_ms);
+
+/* Changes over to other settings. */
+void loop_take_settings(struct loop *l, struct settings *fresh);
 
 /* Closes what can be closed now, the rest as it comes to an end. */
 void loop_drain(struct loop *l);

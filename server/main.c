@@ -1,6 +1,7 @@
 /* main.c -- the program: configuration in, server up, signals, server down. */
 #include "core/config.h"
 #include "server/command.h"
+#include "server/reload.h"
 #include "server/server.h"
 #include "server/system.h"
 #include "server/version.h"
@@ -69,19 +70,24 @@ static void put_help(const struct loaded_config *c, struct buf *ret)
     config_write_help(ret);
 }
 
-/* Waits for SIGTERM or SIGINT. They are blocked in every thread from before the first one starts. */
-static void wait_for_end(const sigset_t *ends)
+/* Until SIGTERM or SIGINT; SIGHUP reloads. They are blocked in every thread from before the first one starts.
+ */
+static void serve(struct server *s, const struct config_input *in, const sigset_t *signals)
 {
     int signal;
-    while (sigwait(ends, &signal) != 0) continue;
+    for (;;) {
+        if (sigwait(signals, &signal) != 0) continue;
+        if (signal != SIGHUP) return;
+        server_reload(s, in);
+    }
 }
 
-static int run(const struct loaded_config *loaded)
+static int run(const struct loaded_config *loaded, const struct config_input *in)
 {
     struct log_output output;
     struct server server;
     struct err_ctx ec;
-    sigset_t ends;
+    sigset_t signals;
     log_output_init(&output, (struct log_sink){.write = write_line, .now_ms = wall_ms});
     log_configure(&output, loaded->config.logging.level, loaded->config.logging.format,
                   slice_str(loaded->config.logging.namespaces));
@@ -90,24 +96,25 @@ static int run(const struct loaded_config *loaded)
         log_warn(&logger, LOG_CONFIG, "config.warning", LOG_SLICE("text", loaded->warnings.items[i]));
 
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone shows as an error of the write */
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (server_start(&server, &loaded->config, logger, &ec) != SYNC_OK) {
         log_error(&logger, LOG_SERVER, "server.start_failed", LOG_FAILURE(&ec));
         return EXIT_FAILURE;
     }
-    wait_for_end(&ends);
+    serve(&server, in, &signals);
     log_info(&logger, LOG_SERVER, "server.stopping");
     server_stop(&server);
     return EXIT_SUCCESS;
 }
 
-static int carry_out(const struct loaded_config *loaded)
+static int carry_out(const struct loaded_config *loaded, const struct config_input *in)
 {
     switch (loaded->command) {
-    case CONFIG_RUN: return run(loaded);
+    case CONFIG_RUN: return run(loaded, in);
     case CONFIG_CHECK: return EXIT_SUCCESS;
     case CONFIG_PRINT: return print(config_write, loaded);
     case CONFIG_HELP: return print(put_help, loaded);
@@ -130,7 +137,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
         return EXIT_FAILURE;
     }
-    code = carry_out(&loaded);
+    code = carry_out(&loaded, &in);
     config_unload(&loaded);
     return code;
 }

@@ -27,7 +27,7 @@ static bool grow(struct push_queue *q)
 
 bool push_queue_put(struct push_queue *q, struct frame *f)
 {
-    if (q->count == q->frames_max) return false;
+    if (q->count >= q->frames_max) return false;
     if (q->count > 0 && (q->bytes > q->bytes_max || f->sets.len > q->bytes_max - q->bytes)) return false;
     if (q->count == q->capacity && !grow(q)) return false;
     q->slots[(q->first + q->count) % q->capacity] = f;

@@ -29,6 +29,13 @@ static inline struct push_queue push_queue_make(uint32_t frames_max, size_t byte
 
 void push_queue_deinit(struct push_queue *q);
 
+/* Other ceilings from now on; what waits already stays. */
+static inline void push_queue_limit(struct push_queue *q, uint32_t frames_max, size_t bytes_max)
+{
+    q->frames_max = frames_max;
+    q->bytes_max = bytes_max;
+}
+
 /* Takes the caller's reference on true. On false (full in frames or bytes, or no memory) it stays the
  * caller's. One frame always fits an empty queue, however large: what it holds is shared. */
 bool push_queue_put(struct push_queue *q, struct frame *f);

@@ -7,12 +7,12 @@
 
 static bool is_over(const struct loop *l)
 {
-    return atomic_load(&l->server->receiving.bytes) > l->server->config->limits.receiving_bytes;
+    return atomic_load(&l->server->receiving.bytes) > l->config->limits.receiving_bytes;
 }
 
 static uint64_t patience_ms(const struct loop *l)
 {
-    return l->server->config->limits.http_timeout_ms;
+    return l->config->limits.http_timeout_ms;
 }
 
 static bool take_turn(struct loop *l, struct receiver *r)

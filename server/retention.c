@@ -36,23 +36,39 @@ static bool is_stopping(struct retention *r)
     return stopping;
 }
 
-/* Sleeps for the interval; false when it is time to end. */
+static struct timespec later(struct timespec t, uint64_t ms)
+{
+    t.tv_sec += (time_t)(ms / 1000);
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+/* Sleeps for the interval, which may change meanwhile; false when it is time to end. */
 static bool sleep_until_next(struct retention *r)
 {
-    uint64_t interval_ms = r->server->config->sync.sweep_interval_ms;
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(interval_ms / 1000);
-    until.tv_nsec += (long)(interval_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec began;
+    int failed = 0;
+    (void)clock_gettime(CLOCK_MONOTONIC, &began);
     pthread_mutex_lock(&r->lock);
-    while (!r->stopping && pthread_cond_timedwait(&r->changed, &r->lock, &until) != ETIMEDOUT) continue;
+    while (!r->stopping && failed != ETIMEDOUT) {
+        struct timespec until = later(began, r->interval_ms);
+        failed = pthread_cond_timedwait(&r->changed, &r->lock, &until);
+    }
     bool go_on = !r->stopping;
     pthread_mutex_unlock(&r->lock);
     return go_on;
+}
+
+static uint64_t horizon_ms_of(struct retention *r)
+{
+    pthread_mutex_lock(&r->lock);
+    uint64_t horizon_ms = r->horizon_ms;
+    pthread_mutex_unlock(&r->lock);
+    return horizon_ms;
 }
 
 /* ---- how far may be pruned: the lowest watermark of all sessions of the database */
@@ -166,7 +182,7 @@ static enum sync_err sweep_step(struct retention *r, struct slice database, uint
 
 static enum sync_err sweep_database(struct retention *r, struct slice database, struct err_ctx *ec)
 {
-    uint64_t now_ms = system_wall_ms(), horizon_ms = r->server->config->sync.retention_horizon_ms;
+    uint64_t now_ms = system_wall_ms(), horizon_ms = horizon_ms_of(r);
     if (now_ms <= horizon_ms) return SYNC_OK;
     struct view *v = NULL;
     enum sync_err rc = view_open(server_shard(r->server, database), database, &v, ec);
@@ -220,7 +236,10 @@ static void *run(void *arg)
 enum sync_err retention_start(struct retention *r, struct server *server, struct err_ctx *ec)
 {
     pthread_condattr_t monotonic;
-    *r = (struct retention){.server = server};
+    const struct config_sync *config = &server->config->sync;
+    *r = (struct retention){.server = server,
+                            .horizon_ms = config->retention_horizon_ms,
+                            .interval_ms = config->sweep_interval_ms};
     (void)pthread_mutex_init(&r->lock, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -229,6 +248,15 @@ enum sync_err retention_start(struct retention *r, struct server *server, struct
     enum sync_err rc = thread_start(&r->thread, "retention", run, r, ec);
     r->started = rc == SYNC_OK;
     return rc;
+}
+
+void retention_take(struct retention *r, const struct config_sync *config)
+{
+    pthread_mutex_lock(&r->lock);
+    r->horizon_ms = config->retention_horizon_ms;
+    r->interval_ms = config->sweep_interval_ms;
+    pthread_cond_broadcast(&r->changed); /* a shorter sleep may be over */
+    pthread_mutex_unlock(&r->lock);
 }
 
 void retention_stop(struct retention *r)

@@ -5,10 +5,11 @@
  * the watermark of a session that is connected: what such a client has not fetched yet stays. Whoever comes
  * back with an older watermark is told (protocol section 8.4).
  *
- * Threads: start and stop on the main thread. */
+ * Threads: start, take and stop on the main thread. */
 #ifndef SERVER_RETENTION_H
 #define SERVER_RETENTION_H
 
+#include "core/config.h"
 #include "core/err.h"
 
 #include <pthread.h>
@@ -21,13 +22,15 @@ enum { PRUNE_STEP_MAX = 500 }; /* tombstones looked at, and removed, at a time *
 struct retention {
     struct server *server;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards stopping and the `finished` of jobs */
+    pthread_mutex_t lock; /* guards stopping, the settings and the `finished` of jobs */
     pthread_cond_t changed;
+    uint64_t horizon_ms, interval_ms;
     bool stopping;
     bool started;
 };
 
 enum sync_err retention_start(struct retention *r, struct server *server, struct err_ctx *ec);
+void retention_take(struct retention *r, const struct config_sync *config); /* its settings, changed */
 void retention_stop(struct retention *r); /* all-zero ones too; loops and store threads still run */
 
 #endif

@@ -113,7 +113,7 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     const struct store_config cfg = {
         .dir = s->config->storage.data_dir,
         .shards = s->config->storage.shards,
-        .sync = s->config->storage.durability == DURABILITY_FSYNC,
+        .sync = s->config->storage.durability != DURABILITY_OS,
         .allow_resurrection = s->config->sync.allow_resurrection,
         .write_buffer_bytes = s->config->storage.write_buffer_bytes,
         .block_cache_bytes = s->config->storage.block_cache_bytes,
@@ -161,24 +161,14 @@ static enum sync_err open_loops(struct server *s, struct err_ctx *ec)
     return rc;
 }
 
-static void set_session_config(struct server *s)
-{
-    uint32_t batch_size = s->config->sync.batch_size, nudge_facts = s->config->sync.nudge_facts;
-    s->session_config = (struct session_config){
-        /* A client with smaller messages fills them earlier. */
-        .nudge_facts = batch_size < nudge_facts ? batch_size : nudge_facts,
-        .page_proof_timeout_ms = s->config->sync.page_proof_timeout_ms,
-        .renudge_interval_ms = s->config->sync.renudge_interval_ms,
-        .handshake_timeout_ms = s->config->limits.handshake_timeout_ms,
-        .requests_max = s->config->limits.requests_in_flight,
-    };
-}
-
 static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
 {
-    s->auth = auth_new(&s->config->auth);
-    if (s->auth == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the tokens");
-    enum sync_err rc = open_store(s, ec);
+    enum sync_err rc = settings_first(s->config, &s->settings, ec);
+    if (rc == SYNC_OK) rc = open_store(s, ec);
+    if (rc == SYNC_OK && s->config->storage.durability == DURABILITY_OBJECT)
+        rc =
+            err_set(ec, SYNC_ECONFIG, "storage.durability: this build cannot keep the promise of object yet");
+    if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
@@ -199,7 +189,6 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
     sync_metrics_init(&s->metrics);
     gauge_set(&s->metrics.process_start_ms, (int64_t)system_wall_ms());
     lws_set_log_level(LLL_ERR, NULL);
-    set_session_config(s);
     set_file_limit(s);
     enum sync_err rc = start_parts(s, ec);
     if (rc != SYNC_OK) {
@@ -229,6 +218,7 @@ static void drain_done(struct job *j)
 static void drain(struct server *s)
 {
     struct timespec until;
+    uint32_t timeout_ms = s->settings == NULL ? 0 : s->settings->config->server.drain_timeout_ms;
     atomic_store(&s->draining, true);
     for (uint32_t i = 0; i < s->loop_count; i++) {
         struct job *j = s->loops[i].thread_started ? calloc(1, sizeof *j) : NULL;
@@ -239,8 +229,8 @@ static void drain(struct server *s)
         loop_post(j->home, j);
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += s->config->server.drain_timeout_ms / 1000;
-    until.tv_nsec += (long)(s->config->server.drain_timeout_ms % 1000) * 1000000;
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
@@ -262,12 +252,14 @@ void server_stop(struct server *s)
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */
     worker_pool_stop(&s->readers);
+    objects_stop_jobs(&s->objects);
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
     free(s->loops);
     free(s->store_threads);
+    objects_stop(&s->objects);
     store_close(s->store);
-    auth_free(s->auth);
+    settings_unref(s->settings);
     log_info(&s->logger, LOG_SERVER, "server.stopped");
     (void)pthread_cond_destroy(&s->idle);
     (void)pthread_mutex_destroy(&s->lock);

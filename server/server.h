@@ -15,13 +15,13 @@
 
 #include "core/config.h"
 #include "core/log.h"
-#include "core/session.h"
 #include "core/sync_metrics.h"
-#include "server/auth.h"
 #include "server/job.h"
 #include "server/listen.h"
+#include "server/objects.h"
 #include "server/receiving.h"
 #include "server/retention.h"
+#include "server/settings.h"
 #include "storage/store.h"
 
 #include <pthread.h>
@@ -33,15 +33,16 @@ struct loop;
 struct store_thread;
 
 struct server {
-    const struct config *config;
+    const struct config
+        *config;               /* of the start: for what only a restart changes (core/options.c says what) */
+    struct settings *settings; /* in force; main thread only, a loop has its own (settings.h) */
     struct logger logger;
     struct sync_metrics metrics;
-    struct session_config session_config;
     char listen_address[LISTEN_ADDRESS_MAX]; /* numeric */
     uint16_t port;
     uint64_t started_ns; /* monotonic */
     struct store *store;
-    struct auth *auth;
+    struct objects objects;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;
     struct worker_pool readers;

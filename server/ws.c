@@ -19,7 +19,7 @@ static struct ws *ws_of(struct subscriber *s)
 
 int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
 {
-    const struct config_limits *limits = &l->server->config->limits;
+    const struct config_limits *limits = &l->config->limits;
     char id[CONNECTION_ID_TEXT + 1];
     struct ws *w = calloc(1, sizeof *w);
     if (w == NULL) return -1;
@@ -35,7 +35,7 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     w->valid_ms = loop_now_ms(l);
     w->subscriber.deliver = deliver;
     w->receiver.stop = stop_receiving;
-    session_init(&w->session, &l->server->session_config, id, loop_now_ms(l));
+    session_init(&w->session, &l->session, id, loop_now_ms(l));
     if (w->id == 0) {
         session_deinit(&w->session);
         free(w);
@@ -96,7 +96,7 @@ enum { HANDSHAKE_BYTES_MAX = 64 << 10 };
 
 static size_t bytes_max(const struct ws *w)
 {
-    size_t message_bytes = w->loop->server->config->limits.message_bytes;
+    size_t message_bytes = w->loop->config->limits.message_bytes;
     return w->session.state == SESSION_NEW && message_bytes > HANDSHAKE_BYTES_MAX ? HANDSHAKE_BYTES_MAX
                                                                                   : message_bytes;
 }
@@ -220,6 +220,13 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
         deadline_ms = w->push_after_ms;
     uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);
     return check_ms < deadline_ms ? check_ms : deadline_ms;
+}
+
+void ws_take_settings(struct ws *w)
+{
+    const struct config_limits *limits = &w->loop->config->limits;
+    w->receiving.bytes_max = limits->message_bytes + JSON_PADDING;
+    push_queue_limit(&w->pushes, limits->session_queue_frames, limits->session_queue_bytes);
 }
 
 void ws_drain(struct ws *w)

@@ -26,6 +26,9 @@ void ws_closed(struct ws *w); /* takes NULL; frees it */
 /* Does what is due; returns when it is to be called next. */
 uint64_t ws_tick(struct ws *w, uint64_t now_ms);
 
+/* The loop's settings have changed. */
+void ws_take_settings(struct ws *w);
+
 /* Closes with 1001 once the batches in flight are answered. */
 void ws_drain(struct ws *w);
 

@@ -115,8 +115,7 @@ static int send_merged(struct ws *w)
     }
     assert(!first); /* a frame that is longer goes out in parts */
     at = put(w, at, MESSAGE_SETS_TAIL, tail_len);
-    if (migrations)
-        w->push_after_ms = loop_now_ms(w->loop) + w->loop->server->config->sync.migration_pause_ms;
+    if (migrations) w->push_after_ms = loop_now_ms(w->loop) + w->loop->config->sync.migration_pause_ms;
     counter_add(&w->loop->server->metrics.push_messages, 1);
     return send_part(w, w->loop->scratch + LWS_PRE, at, true, true);
 }
@@ -136,7 +135,7 @@ static int send_part_of_frame(struct ws *w)
     if (last) {
         at = put(w, at, MESSAGE_SETS_TAIL, tail_len);
         if (f->has_migrations)
-            w->push_after_ms = loop_now_ms(w->loop) + w->loop->server->config->sync.migration_pause_ms;
+            w->push_after_ms = loop_now_ms(w->loop) + w->loop->config->sync.migration_pause_ms;
         counter_add(&w->loop->server->metrics.push_messages, 1);
         w->pushing = NULL;
         frame_unref(f);

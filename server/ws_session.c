@@ -72,7 +72,7 @@ static void start_open(struct ws *w, const struct message *handshake)
     struct err_ctx ec;
     struct slice database = session_database(&w->session);
     counter_add(&w->loop->server->metrics.auth_attempts, 1);
-    enum sync_err rc = auth_check(w->loop->server->auth, handshake->token, &ec);
+    enum sync_err rc = auth_check(w->loop->settings->auth, handshake->token, &ec);
     struct open_job *j = rc == SYNC_OK ? calloc(1, sizeof *j) : NULL;
     if (rc == SYNC_OK && j == NULL) rc = err_set(&ec, SYNC_ENOMEM, "out of memory");
     if (rc != SYNC_OK) {
@@ -177,7 +177,7 @@ static void start_delta(struct ws *w, const struct session_action *a)
         .asker = w->session.site,
         .has_since = a->has_since,
         .since = a->since,
-        .page_bytes_max = w->loop->server->config->limits.delta_bytes,
+        .page_bytes_max = w->loop->config->limits.delta_bytes,
     };
     w->stream = read_stream_delta(w->loop, READ_WS_DELTA, &request, w->id, on_piece);
 }
@@ -303,7 +303,7 @@ static void work_through_late(struct ws *w)
 void ws_overflowed(struct ws *w)
 {
     struct sync_metrics *m = &w->loop->server->metrics;
-    bool in_frames = w->pushes.count == w->pushes.frames_max;
+    bool in_frames = w->pushes.count >= w->pushes.frames_max;
     size_t dropped = push_queue_drop(&w->pushes);
     session_lagged(&w->session);
     if (!w->lag_counted) gauge_add(&m->sessions_lagging, 1);

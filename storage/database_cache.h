@@ -23,6 +23,8 @@ struct database {
     bool exists;                   /* has a record in LevelDB, or will have with the group */
     bool touched;                  /* by the group: linked by touched_next, not to be dropped */
     bool changed;                  /* by the group: the record is to be written */
+    uint32_t rows_generation;      /* the row filter's, if it has all its rows (row_filter.h) */
+    uint32_t misses;               /* look-ups for which LevelDB had nothing (row_learner.h) */
     struct database_record record; /* as the group sees it */
     size_t name_len;
     char name[];

@@ -1,7 +1,7 @@
 /* format_file.h -- the file FORMAT of a store: what must be known before anything else is read.
  *
  *     sync-coordinator store
- *     format 1
+ *     format 2
  *     shards 2
  *     identity 64 hexadecimal digits
  *
@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 enum {
-    STORE_FORMAT = 1,
+    STORE_FORMAT = 2,
     STORE_IDENTITY_BYTES = 32,
     FORMAT_FILE_BYTES_MAX = 512,
 };

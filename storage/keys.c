@@ -177,6 +177,18 @@ bool key_parse_parts(enum key_kind kind, struct slice rest, struct key_parts *re
     return true;
 }
 
+struct slice key_row_of(struct slice key)
+{
+    struct slice none = slice_of(NULL, 0), part;
+    bool whole;
+    if (key.len < KEY_HEAD_BYTES) return none;
+    char kind = key.bytes[KEY_HEAD_BYTES - 1];
+    if (kind != KEY_CELL && kind != KEY_TOMBSTONE) return none;
+    struct slice rest = slice_of(key.bytes + KEY_HEAD_BYTES, key.len - KEY_HEAD_BYTES);
+    if (!take_part(&rest, &part, &whole) || !take_part(&rest, &part, &whole)) return none;
+    return slice_of(key.bytes, key.len - rest.len);
+}
+
 void key_after_prefix(struct key *k)
 {
     while (k->len > 0 && k->bytes[k->len - 1] == 0xff) k->len--;

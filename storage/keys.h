@@ -112,6 +112,15 @@ enum sync_err key_migration_index(uint32_t database, const struct fact *f, struc
  * False when it is no such key. */
 bool key_parse_parts(enum key_kind kind, struct slice rest, struct key_parts *ret);
 
+static inline bool key_has_row(const struct key *k)
+{
+    uint8_t kind = k->bytes[KEY_HEAD_BYTES - 1];
+    return kind == KEY_CELL || kind == KEY_TOMBSTONE;
+}
+
+/* Of a cell's key or a tombstone's: the part that names the row. Empty for other keys. */
+struct slice key_row_of(struct slice key);
+
 /* Makes of a prefix the lowest key that is above all keys with it. */
 void key_after_prefix(struct key *k);
 
@@ -126,6 +135,14 @@ static inline uint8_t *key_put_be(uint8_t *at, uint64_t value, int count)
 {
     for (int i = count - 1; i >= 0; i--, value >>= 8) at[i] = (uint8_t)value;
     return at + count;
+}
+
+/* KEY_STAMP_BYTES, as in a log key. */
+static inline uint8_t *key_put_stamp(uint8_t *at, const struct stamp *s)
+{
+    at = key_put_be(at, s->wall_ms, 8);
+    at = key_put_be(at, s->counter, 2);
+    return key_put_be(at, s->op_seq, 4);
 }
 
 #endif

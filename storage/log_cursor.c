@@ -31,8 +31,8 @@ enum sync_err log_cursor_open(struct view *v, const struct stamp *after, struct 
 }
 
 /* The fact that rests only under its own key. */
-static enum sync_err follow(struct log_cursor *c, const struct logged_record *logged,
-                            const struct stamp *stamp, struct fact *ret, struct err_ctx *ec)
+static enum sync_err follow(struct log_cursor *c, const struct logged_record *logged, struct log_entry *ret,
+                            struct err_ctx *ec)
 {
     struct key key;
     struct stored_record stored;
@@ -47,11 +47,12 @@ static enum sync_err follow(struct log_cursor *c, const struct logged_record *lo
     if (c->pointed.bytes == NULL) return err_set(ec, SYNC_EFORMAT, "a log record points to nothing");
     rc = record_get_stored(instance_value_slice(&c->pointed), logged->type, &stored, ec);
     if (rc != SYNC_OK) return rc;
-    if (stamp_cmp(&stored.stamp, stamp) != 0)
+    if (stamp_cmp(&stored.stamp, &ret->stamp) != 0)
         return err_set(ec, SYNC_EFORMAT, "a log record points to a fact of another stamp");
-    *ret = stored.fact;
-    ret->key = slice_of(NULL, 0);
-    ret->table_key_len = ret->row_key_len = 0;
+    ret->fact = stored.fact;
+    ret->fact.key = slice_of(NULL, 0);
+    ret->fact.table_key_len = ret->fact.row_key_len = 0;
+    ret->created_ms = stored.created_ms;
     return SYNC_OK;
 }
 
@@ -74,7 +75,8 @@ enum sync_err log_cursor_next(struct log_cursor *c, struct log_entry *ret, bool 
     if (rc == SYNC_OK) rc = record_get_logged(value, &logged, ec);
     if (rc == SYNC_OK) {
         entry.fact = logged.fact;
-        if (logged.is_pointer) rc = follow(c, &logged, &entry.stamp, &entry.fact, ec);
+        entry.created_ms = logged.created_ms;
+        if (logged.is_pointer) rc = follow(c, &logged, &entry, ec);
     }
     if (rc != SYNC_OK) return view_error(c->view, rc, ec);
     *ret = entry;

@@ -52,13 +52,6 @@ static uint8_t *put_hlc(uint8_t *at, const struct hlc *h)
     return at + HLC_ENCODED_SIZE;
 }
 
-static uint8_t *put_stamp(uint8_t *at, const struct stamp *s)
-{
-    at = key_put_be(at, s->wall_ms, 8);
-    at = key_put_be(at, s->counter, 2);
-    return key_put_be(at, s->op_seq, 4);
-}
-
 static unsigned head_of(const struct fact *f)
 {
     unsigned head = (unsigned)f->type;
@@ -129,7 +122,7 @@ void record_put_stored(const struct fact *f, const struct stamp *s, uint64_t cre
 {
     uint8_t *at = ret;
     *at++ = (uint8_t)(head_of(f) | (keep_key ? HEAD_KEY : 0));
-    at = put_stamp(at, s);
+    at = key_put_stamp(at, s);
     if (f->type == FACT_DELETE) at = key_put_be(at, created_ms, CREATED_BYTES);
     at = put_body(at, f);
     if (keep_key) {
@@ -142,14 +135,16 @@ void record_put_stored(const struct fact *f, const struct stamp *s, uint64_t cre
 
 size_t record_logged_size(const struct fact *f)
 {
-    return 1 + body_size(f);
+    return 1 + (f->type == FACT_DELETE ? (size_t)CREATED_BYTES : 0) + body_size(f);
 }
 
-void record_put_logged(const struct fact *f, uint8_t *ret)
+void record_put_logged(const struct fact *f, uint64_t created_ms, uint8_t *ret)
 {
-    *ret = (uint8_t)head_of(f);
-    const uint8_t *end = put_body(ret + 1, f);
-    assert((size_t)(end - ret) == record_logged_size(f));
+    uint8_t *at = ret;
+    *at++ = (uint8_t)head_of(f);
+    if (f->type == FACT_DELETE) at = key_put_be(at, created_ms, CREATED_BYTES);
+    at = put_body(at, f);
+    assert((size_t)(at - ret) == record_logged_size(f));
 }
 
 void record_put_pointer(enum fact_type type, struct slice key_rest, uint8_t *ret)
@@ -317,6 +312,7 @@ enum sync_err record_get_logged(struct slice bytes, struct logged_record *ret, s
     } else {
         r.type = r.fact.type = (enum fact_type)type;
         if ((head & ~(HEAD_TYPE | flags_of(r.type))) != 0) s.bad = true;
+        if (r.type == FACT_DELETE) r.created_ms = take_be(&s, CREATED_BYTES);
         take_body(&s, head, &r.fact);
     }
     if (s.bad || s.left != 0) return err_set(ec, SYNC_EFORMAT, "damaged log record of %zu bytes", bytes.len);
@@ -347,8 +343,8 @@ size_t record_put_database(const struct database_record *d, uint8_t *ret)
     *at++ = mark == 0 ? DATABASE_FORMAT : DATABASE_FORMAT_MARKED;
     at = key_put_be(at, d->number, 4);
     memcpy(at, d->server_site.bytes, SITE_ID_BYTES);
-    at = put_stamp(at + SITE_ID_BYTES, &d->last);
-    at = put_stamp(at, &d->pruned);
+    at = key_put_stamp(at + SITE_ID_BYTES, &d->last);
+    at = key_put_stamp(at, &d->pruned);
     assert(at == ret + DATABASE_RECORD_BYTES);
     if (mark == 0) return DATABASE_RECORD_BYTES;
     *at++ = (uint8_t)mark;
@@ -403,7 +399,7 @@ enum sync_err record_get_counter(struct slice bytes, uint32_t *ret, struct err_c
 void record_put_migration_index(const struct hlc *hlc, const struct stamp *s,
                                 uint8_t ret[MIGRATION_INDEX_BYTES])
 {
-    (void)put_stamp(put_hlc(ret, hlc), s);
+    (void)key_put_stamp(put_hlc(ret, hlc), s);
 }
 
 enum sync_err record_get_migration_index(struct slice bytes, struct hlc *ret_hlc, struct stamp *ret_stamp,

@@ -5,7 +5,7 @@
  * where ("pointer").
  *
  *     stored    head, stamp (14), created_ms (8, of a delete), body, key (where the head says so)
- *     logged    head, body
+ *     logged    head, created_ms (8, of a delete), body
  *     pointer   head, kind and rest of the key where the fact is stored
  *
  *     head      type in bits 0-1, then flags: prior 4, from_table 8, key 16, pointer 32
@@ -57,6 +57,7 @@ struct logged_record {
     enum fact_type type;  /* also of what the pointer points to */
     struct slice pointer; /* kind byte and rest of the key */
     struct fact fact;     /* its key is empty */
+    uint64_t created_ms;  /* 0 unless it is a delete; of a pointer it is in what that points to */
 };
 
 /* Sizes first, so that the caller can get the memory in one piece; `ret` takes exactly so many bytes. */
@@ -64,7 +65,7 @@ size_t record_stored_size(const struct fact *f, bool keep_key);
 void record_put_stored(const struct fact *f, const struct stamp *s, uint64_t created_ms, bool keep_key,
                        uint8_t *ret);
 size_t record_logged_size(const struct fact *f);
-void record_put_logged(const struct fact *f, uint8_t *ret);
+void record_put_logged(const struct fact *f, uint64_t created_ms, uint8_t *ret);
 void record_put_pointer(enum fact_type type, struct slice key_rest, uint8_t *ret); /* 1 + key_rest.len */
 
 /* What they return borrows from `bytes`. Errors: SYNC_EFORMAT. */

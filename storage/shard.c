@@ -35,6 +35,7 @@ enum sync_err shard_open(const struct shard_config *cfg, struct shard **ret, str
         rc = err_set(ec, SYNC_ENOMEM, "open %s", cfg->dir);
         goto out;
     }
+    row_filter_init(&sh->rows, cfg->hash_seed);
     rc = instance_open(cfg->dir, cfg->options, cfg->sync, &sh->instance, ec);
     if (rc != SYNC_OK) goto out;
     rc = load_counter(sh, ec);
@@ -54,6 +55,7 @@ void shard_close(struct shard *sh)
     if (sh == NULL) return;
     instance_close(sh->instance);
     database_cache_deinit(&sh->cache);
+    row_filter_deinit(&sh->rows);
     free(sh);
 }
 
@@ -184,6 +186,7 @@ enum sync_err group_database(struct group *g, struct slice name, struct database
         if (d == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for a database's record");
         d->record = record;
         d->exists = exists;
+        if (!exists) d->rows_generation = g->sh->rows.generation; /* nothing is stored yet */
     }
     if (!d->touched) {
         d->touched = true;
@@ -230,12 +233,14 @@ static enum sync_err write_overlay(struct group *g, struct err_ctx *ec)
     bool any = false;
     leveldb_writebatch_t *batch = leveldb_writebatch_create();
     for (const struct overlay_entry *e = g->overlay.first; e != NULL; e = e->next) {
-        if (e->state == OVERLAY_PUT)
+        if (e->state == OVERLAY_PUT) {
             leveldb_writebatch_put(batch, e->key.bytes, e->key.len, e->value.bytes, e->value.len);
-        else if (e->state == OVERLAY_DELETE)
+            row_filter_add(&g->sh->rows, e->key); /* whether or not the write succeeds: too many do no harm */
+        } else if (e->state == OVERLAY_DELETE) {
             leveldb_writebatch_delete(batch, e->key.bytes, e->key.len);
-        else
+        } else {
             continue;
+        }
         any = true;
     }
     enum sync_err rc = any ? instance_write(g->sh->instance, batch, ec) : SYNC_OK;

@@ -103,4 +103,5 @@ void shard_apply(struct shard *sh, struct apply_request *group)
     /* Whoever was judged was judged against facts that now are not there: so nobody has a true answer. */
     if (rc != SYNC_OK) fail_all(group, rc, &ec);
     group_end(&g);
+    if (rc == SYNC_OK) row_learner_step(&sh->learner, &sh->rows, &sh->cache, sh->instance);
 }

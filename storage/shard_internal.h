@@ -13,6 +13,8 @@
 #include "storage/keys.h"
 #include "storage/overlay.h"
 #include "storage/record.h"
+#include "storage/row_filter.h"
+#include "storage/row_learner.h"
 #include "storage/shard.h"
 
 struct shard_config {
@@ -29,6 +31,8 @@ struct shard {
     struct shard_config config;
     struct instance *instance;
     struct database_cache cache;
+    struct row_filter rows; /* of what LevelDB holds; the group's own are in its overlay */
+    struct row_learner learner;
     _Atomic bool closed;  /* a write failed, and opening LevelDB again did not work out yet */
     uint32_t number_last; /* given to a database, as LevelDB knows it */
     _Atomic uint64_t database_count;

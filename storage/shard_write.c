@@ -12,18 +12,28 @@ static enum sync_err no_memory(struct err_ctx *ec)
 
 /* ---- what stands there: LevelDB with the group's overlay in front ---- */
 
+/* Is it known that LevelDB has neither a cell nor a tombstone of the row that `key` belongs to? */
+static bool row_is_new(const struct writing *w, const struct key *key)
+{
+    const struct row_filter *rows = &w->g->sh->rows;
+    return w->database->rows_generation == rows->generation && !row_filter_may_have(rows, key_slice(key));
+}
+
 /* The value under key; bytes is NULL where nothing is. *ret_owned is to be freed in any case, after use. */
-static enum sync_err value_before(struct group *g, const struct key *key, struct slice *ret,
+static enum sync_err value_before(const struct writing *w, const struct key *key, struct slice *ret,
                                   struct instance_value *ret_owned, struct err_ctx *ec)
 {
-    const struct overlay_entry *e = overlay_find(&g->overlay, key_slice(key));
+    struct shard *sh = w->g->sh;
+    const struct overlay_entry *e = overlay_find(&w->g->overlay, key_slice(key));
     *ret = slice_of(NULL, 0);
     if (e != NULL && e->state != OVERLAY_UNTOUCHED) {
         if (e->state == OVERLAY_PUT) *ret = e->value;
         return SYNC_OK;
     }
-    enum sync_err rc = instance_get(g->sh->instance, key_slice(key), ret_owned, ec);
+    if (key_has_row(key) && row_is_new(w, key)) return SYNC_OK;
+    enum sync_err rc = instance_get(sh->instance, key_slice(key), ret_owned, ec);
     if (rc == SYNC_OK) *ret = instance_value_slice(ret_owned);
+    if (rc == SYNC_OK && ret->bytes == NULL) row_learner_missed(&sh->learner, &sh->rows, w->database);
     return rc;
 }
 
@@ -53,7 +63,7 @@ enum sync_err writing_find(const struct writing *a, const struct fact *f, struct
     enum sync_err rc = f->type == FACT_MIGRATION
                            ? key_migration_index(a->database->record.number, f, &key, ec)
                            : key_fact(a->database->record.number, f, &key, &row_len, &whole, ec);
-    if (rc == SYNC_OK) rc = value_before(a->g, &key, &value, &owned, ec);
+    if (rc == SYNC_OK) rc = value_before(a, &key, &value, &owned, ec);
     if (rc == SYNC_OK && value.bytes != NULL) {
         if (f->type == FACT_MIGRATION) {
             rc = record_get_migration_index(value, &ret->hlc, &ret->stamp, ec);
@@ -76,7 +86,7 @@ enum sync_err writing_find_tombstone(const struct writing *a, const struct fact 
     if (!a->database->exists) return SYNC_OK;
     enum sync_err rc =
         key_row(a->database->record.number, KEY_TOMBSTONE, fact_row_key(f), f->table_key_len, &key, ec);
-    if (rc == SYNC_OK) rc = value_before(a->g, &key, &value, &owned, ec);
+    if (rc == SYNC_OK) rc = value_before(a, &key, &value, &owned, ec);
     if (rc == SYNC_OK && value.bytes != NULL) rc = decode_found(value, FACT_DELETE, NULL, ret, ec);
     instance_value_deinit(&owned);
     return rc;
@@ -116,7 +126,7 @@ static enum sync_err put_log_entry(struct writing *a, const struct fact *f, cons
     uint8_t *bytes = arena_get(&a->g->overlay.arena, len);
     if (bytes == NULL) return no_memory(ec);
     if (inlined)
-        record_put_logged(f, bytes);
+        record_put_logged(f, a->created_ms, bytes);
     else
         record_put_pointer(f->type, rest, bytes);
     key_log(a->database->record.number, s, &log_key);

@@ -41,7 +41,8 @@ const struct database_info *view_database(const struct view *v);
 struct log_cursor;
 struct log_entry {
     struct stamp stamp;
-    struct fact fact; /* its key is empty: who reads the log hands facts on, and does not look them up */
+    struct fact fact;    /* its key is empty: who reads the log hands facts on, and does not look them up */
+    uint64_t created_ms; /* of a delete: the server's wall clock when it was accepted; else 0 */
 };
 
 /* Starts behind `after`; NULL: at the first entry. */

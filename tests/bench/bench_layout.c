@@ -250,7 +250,7 @@ static void put_log(struct run *r, const struct key *key, const struct fact *f)
     struct key log_key;
     size_t len = record_logged_size(f);
     if (len <= r->layout->log_len_max) {
-        record_put_logged(f, scratch(r, len));
+        record_put_logged(f, 0, scratch(r, len));
     } else {
         struct slice rest = slice_of(key->bytes + KEY_HEAD_BYTES - 1, key->len - (KEY_HEAD_BYTES - 1));
         len = 1 + rest.len;

@@ -51,7 +51,7 @@ static void add_fact(struct records *r, const struct fact *f, const struct stamp
     if (key_fact(DATABASE, f, &key, &row_len, &whole, &ec) != SYNC_OK) die("%s", ec.text);
     record_put_stored(f, s, 0, !whole, add(r, &key, record_stored_size(f, !whole)));
     key_log(DATABASE, s, &key);
-    record_put_logged(f, add(r, &key, record_logged_size(f)));
+    record_put_logged(f, 0, add(r, &key, record_logged_size(f)));
 }
 
 static void add_message(struct records *r, struct json_reader *reader, struct slice text, struct stamp *last)

@@ -77,7 +77,7 @@ static void check_logged(struct slice bytes)
         record_put_pointer(r.type, r.pointer, again);
     } else {
         assert(record_logged_size(&r.fact) == bytes.len);
-        record_put_logged(&r.fact, again);
+        record_put_logged(&r.fact, r.created_ms, again);
     }
     assert_same(again, bytes.len, bytes);
     free(again);

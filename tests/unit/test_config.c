@@ -83,6 +83,13 @@ Test(config, the_defaults_are_the_predecessors_and_ours)
     cr_assert_eq(c->storage.durability, DURABILITY_FSYNC);
     cr_assert_eq(c->storage.write_buffer_bytes, 4u << 20);
     cr_assert_eq(c->storage.block_cache_bytes, 8u << 20);
+    cr_assert_str_eq(c->s3.bucket, "");
+    cr_assert_eq(c->s3.force_path_style, false);
+    cr_assert_eq(c->object.log_tick_ms, 1000);
+    cr_assert_eq(c->object.log_bytes, 4u << 20);
+    cr_assert_eq(c->object.snapshot_interval_ms, 300000);
+    cr_assert_eq(c->object.snapshots_retained, 5);
+    cr_assert_eq(c->object.evict, false);
     cr_assert_eq(c->logging.format, LOG_FORMAT_TEXT);
     cr_assert_eq(c->limits.body_bytes, 32u << 20);
     cr_assert_eq(c->limits.message_bytes, 100u << 20);
@@ -98,6 +105,22 @@ Test(config, the_defaults_are_the_predecessors_and_ours)
     cr_assert_eq(c->limits.receiving_bytes, 256u << 20);
     cr_assert_eq(loaded.warnings.count, 0);
     for (size_t i = 0; i < config_option_count; i++) cr_assert_str_eq(loaded.origins[i].text, "default");
+}
+
+Test(config, what_needs_an_object_store_is_refused_without_one)
+{
+    bad(STRINGS("--durability=object"), STRINGS(), FILES(),
+        "storage.durability (--durability): object needs an object store: s3.bucket or object.dir");
+    bad(STRINGS(), STRINGS("DISK_EVICTION_ENABLED=true"), FILES(),
+        "diskEviction.enabled (DISK_EVICTION_ENABLED): needs an object store: s3.bucket or object.dir");
+    bad(STRINGS("--object-dir=x"), STRINGS("S3_BUCKET=y"), FILES(),
+        "object.dir (--object-dir) and s3.bucket (S3_BUCKET): there is one object store");
+    bad(STRINGS("--object-dir=x", "--limit-message-bytes=200000000"), STRINGS(), FILES(),
+        "limits.messageBytes (--limit-message-bytes): 200000000 is more than fits into the object store: at "
+        "most 125829120");
+    good(STRINGS("--durability=object"), STRINGS("S3_BUCKET=y"), FILES());
+    cr_assert_eq(loaded.config.storage.durability, DURABILITY_OBJECT);
+    cr_assert_str_eq(loaded.config.s3.region, "us-east-1");
 }
 
 Test(config, flags_win_over_environment_over_file_over_defaults)
@@ -190,12 +213,14 @@ Test(config, every_option_is_read_from_every_source)
             /* What some values need: a token, and room for the largest message. */
             struct memory_file *files = FILES({"sync-coordinator.json", sources & 1 ? file : "{}"},
                                               {"t0", "x"}, {"t1", "x"}, {"t2", "x"}, {"some-token", "x"});
-            const char *flags[4] = {NULL}, *environment[4] = {NULL};
+            const char *flags[4] = {NULL}, *environment[5] = {NULL};
             size_t flag_count = 0, variable_count = 0;
             if (strcmp(o->path, "limits.receivingBytes") != 0)
                 environment[variable_count++] = "SYNC_LIMIT_RECEIVING_BYTES=1099511627776";
             if (strcmp(o->path, "auth.mode") == 0 && sources != 0)
                 environment[variable_count++] = "SYNC_AUTH_TOKENS_FILE=some-token";
+            if (strcmp(o->path, "storage.durability") == 0 || strcmp(o->path, "diskEviction.enabled") == 0)
+                environment[variable_count++] = "SYNC_OBJECT_DIR=objects";
             if (sources & 2) environment[variable_count++] = variable;
             if (sources & 4) flags[flag_count++] = flag;
             if (strcmp(o->path, "auth.mode") == 0 && sources == 1)

@@ -85,13 +85,62 @@ Test(config_text, the_markdown_table_has_a_row_an_option_and_six_cells_a_row)
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"), rows++) {
         size_t bars = 0;
         for (const char *c = line; *c != '\0'; c++) bars += *c == '|';
-        cr_assert_eq(bars, 7, "%s", line);
+        cr_assert_eq(bars, 8, "%s", line);
         if (strncmp(line, "| `port` ", 9) == 0)
             cr_assert_str_eq(line, "| `port` | `--port` `-p` | `SYNC_PORT` | 0 to 65535 | `3000` | "
-                                   "Port to listen on; 0 takes any free one. |");
+                                   "Port to listen on; 0 takes any free one. |  |");
     }
     cr_assert_eq(rows, config_option_count + 2);
     free(text);
+}
+
+static void assert_reloaded(const char *const *running, const char *const *fresh, const char *changed)
+{
+    struct loaded_config a, b;
+    struct err_ctx ec;
+    struct buf text = buf_make(1000);
+    cr_assert_eq(load(running, STRINGS(), FILES(), &a, &ec), SYNC_OK);
+    cr_assert_eq(load(fresh, STRINGS(), FILES(), &b, &ec), SYNC_OK);
+    config_reloaded(&a.config, &b.config, &text);
+    cr_assert(slice_is(buf_slice(&text), changed), "%.*s", (int)text.len, text.bytes);
+    buf_deinit(&text);
+    config_unload(&a);
+    config_unload(&b);
+}
+
+Test(config_text, what_a_reload_takes_over_is_named_without_its_value)
+{
+    assert_reloaded(STRINGS(), STRINGS("--port=1", "--shards=9"), "");
+    assert_reloaded(STRINGS("--auth-tokens=a"), STRINGS("--auth-tokens=b", "--log-level=warn"),
+                    "auth.tokens, logging.level");
+    assert_reloaded(STRINGS("--cors-origin=a,b"), STRINGS("--cors-origin=b,a"), "cors.origin");
+}
+
+/* Every option of `fresh` has the value that it must have: a fixed one that of `running`, others its own. */
+Test(config_text, what_a_restart_needs_is_kept_and_the_rest_is_not)
+{
+    struct loaded_config running, fresh, own;
+    struct err_ctx ec;
+    const char *const *flags =
+        STRINGS("--host=::1", "--port=7", "--base-path=/x", "--shards=9", "--durability=os",
+                "--allow-resurrection=true", "--auth-tokens=t", "--cors-origin=https://a",
+                "--cors-credentials=false", "--log-level=error", "--debug=*", "--limit-json-depth=77");
+    cr_assert_eq(load(STRINGS(), STRINGS(), FILES(), &running, &ec), SYNC_OK);
+    cr_assert_eq(load(flags, STRINGS(), FILES(), &fresh, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert_eq(load(flags, STRINGS(), FILES(), &own, &ec), SYNC_OK);
+    config_keep_fixed(&fresh.config, &running.config);
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option *o = &config_options[i];
+        struct buf have = buf_make(1000), want = buf_make(1000);
+        option_put_value_unmasked(o, &fresh.config, &have);
+        option_put_value_unmasked(o, o->traits & OPTION_RELOADABLE ? &own.config : &running.config, &want);
+        cr_assert(slice_eq(buf_slice(&have), buf_slice(&want)), "%s", o->path);
+        buf_deinit(&have);
+        buf_deinit(&want);
+    }
+    config_unload(&running);
+    config_unload(&fresh);
+    config_unload(&own);
 }
 
 static void assert_restart(const char *const *running, const char *const *fresh, const char *needed)

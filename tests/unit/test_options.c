@@ -49,7 +49,9 @@ Test(options, every_row_of_the_table_is_sound)
         cr_assert_eq(o->help[strlen(o->help) - 1] == '.' || o->help[strlen(o->help) - 1] == '?', true, "%s",
                      o->path);
         cr_assert_null(strchr(o->help, '|'), "%s: would end a cell of the table in the docs", o->path);
-        cr_assert(strncmp(o->env, "SYNC_", 5) == 0 || strcmp(o->env, "DEBUG") == 0, "%s", o->path);
+        cr_assert(strncmp(o->env, "SYNC_", 5) == 0 || strncmp(o->env, "S3_", 3) == 0 ||
+                      strncmp(o->env, "DISK_EVICTION_", 14) == 0 || strcmp(o->env, "DEBUG") == 0,
+                  "%s", o->path);
         if (o->kind == OPTION_NUMBER) {
             cr_assert_lt(o->min, o->max, "%s", o->path);
             cr_assert(o->size == 2 || o->size == 4 || o->size == 8, "%s", o->path);
@@ -152,7 +154,7 @@ Test(options, choices_are_one_of_their_names)
     cr_assert_eq(config.logging.format, LOG_FORMAT_JSON);
     bad("auth.mode", "None", "\"None\" is not one of none, token-whitelist or custom");
     bad("auth.mode", "", "\"\" is not one of none, token-whitelist or custom");
-    bad("storage.durability", "fsyn", "\"fsyn\" is not one of fsync or os");
+    bad("storage.durability", "fsyn", "\"fsyn\" is not one of fsync, os or object");
     bad("logging.level", "trace", "\"trace\" is not one of debug, info, warn or error");
 }
 
@@ -254,5 +256,9 @@ Test(options, values_are_shown_as_json_and_secrets_are_not)
     assert_shown("auth.tokens", "(1 secret)");
     good("auth.tokens", "hush,hush2");
     assert_shown("auth.tokens", "(2 secrets)");
+    good("s3.secretAccessKey", "");
+    assert_shown("s3.secretAccessKey", "(0 secrets)");
+    good("s3.secretAccessKey", "hush");
+    assert_shown("s3.secretAccessKey", "(1 secret)");
     arena_deinit(&arena);
 }

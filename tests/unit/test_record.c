@@ -19,7 +19,7 @@ static struct slice encode_logged(const struct fact *f)
 {
     size_t len = record_logged_size(f);
     uint8_t *bytes = malloc(len);
-    record_put_logged(f, bytes);
+    record_put_logged(f, 123, bytes);
     return slice_of(bytes, len);
 }
 
@@ -101,6 +101,7 @@ Test(record, every_form_of_a_fact_comes_back)
         struct logged_record r;
         cr_assert_eq(record_get_logged(bytes, &r, &ec), SYNC_OK);
         cr_assert_not(r.is_pointer);
+        cr_assert_eq(r.created_ms, f->type == FACT_DELETE ? 123u : 0u);
         expect_same_body(f, &r.fact);
         free_slice(bytes);
     }

@@ -81,7 +81,7 @@ Test(store, refuses_an_unknown_format_and_touches_nothing)
     cr_assert_eq(mkdir(x.dir, 0755), 0);
     write_format("sync-coordinator store\nformat 9\nshards 2\nidentity 00\n");
     cr_assert_eq(try_open(&ec), SYNC_EFORMAT);
-    cr_assert_not_null(strstr(ec.text, "format 9, this build reads 1"), "%s", ec.text);
+    cr_assert_not_null(strstr(ec.text, "format 9, this build reads 2"), "%s", ec.text);
     cr_assert_eq(entries_in(x.dir), 3, "., .. and FORMAT");
 }
 
@@ -90,9 +90,9 @@ Test(store, refuses_a_damaged_format_file)
     static const char *const bad[] = {"",
                                       "hello\n",
                                       "sync-coordinator store\n",
-                                      "sync-coordinator store\nformat 1\nshards 0\nidentity 00\n",
-                                      "sync-coordinator store\nformat 1\nshards 1\nidentity 00\n",
-                                      "sync-coordinator store\nformat 1\nshards 9999999999\nidentity 00\n"};
+                                      "sync-coordinator store\nformat 2\nshards 0\nidentity 00\n",
+                                      "sync-coordinator store\nformat 2\nshards 1\nidentity 00\n",
+                                      "sync-coordinator store\nformat 2\nshards 9999999999\nidentity 00\n"};
     store_close(x.store);
     x.store = NULL;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
