@@ -83,6 +83,8 @@ static void http_free(struct http *h)
     hub_unsubscribe(&h->loop->hub, &h->subscriber);
     read_stream_release(h->stream);
     receiver_ended(h->loop, &h->receiver);
+    if (h->inside)
+        presence_leave(&h->loop->server->presence, slice_of(h->request.database, h->request.database_len));
     buf_deinit(&h->body);
     buf_deinit(&h->out);
     server_work_ends(h->loop->server);
@@ -166,8 +168,8 @@ static void database_request(struct http *h)
         http_fail_later(h, "UNAVAILABLE", "the server is stopping");
         return;
     }
-    if (r->endpoint == HTTP_ENDPOINT_GET_CHANGES) http_get_changes(h);
-    if (r->endpoint == HTTP_ENDPOINT_SNAPSHOT) http_snapshot(h);
+    if (r->endpoint == HTTP_ENDPOINT_GET_CHANGES) http_enter(h, http_get_changes);
+    if (r->endpoint == HTTP_ENDPOINT_SNAPSHOT) http_enter(h, http_snapshot);
     /* a batch waits for its body */
 }
 
@@ -223,7 +225,7 @@ static void take_body(struct http *h)
     lws_set_timeout(h->wsi, NO_PENDING_TIMEOUT, 0);
     h->state = HTTP_WORKING;
     receiver_ended(h->loop, &h->receiver);
-    http_apply_changes(h);
+    http_enter(h, http_apply_changes);
     if (h->state == HTTP_WORKING) http_stop_reading(h);
 }
 
@@ -332,6 +334,7 @@ static void cut_off(struct http *h)
 uint64_t http_tick(struct http *h, uint64_t now_ms)
 {
     if (h->polling && now_ms >= h->deadline_ms) http_poll_now(h);
+    if (h->waiting && now_ms >= h->deadline_ms) http_wait_is_over(h);
     if (now_ms >= h->send_ends_ms || receiver_is_stuck(h->loop, &h->receiver, now_ms)) cut_off(h);
     uint64_t next_ms = receiver_check_ms(h->loop, &h->receiver, now_ms);
     if (h->deadline_ms < next_ms) next_ms = h->deadline_ms;
@@ -341,6 +344,7 @@ uint64_t http_tick(struct http *h, uint64_t now_ms)
 void http_drain(struct http *h)
 {
     if (h->polling) http_poll_now(h);
+    if (h->waiting) http_wait_is_over(h);
 }
 
 int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)

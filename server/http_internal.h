@@ -44,9 +44,12 @@ struct http {
     uint64_t send_ends_ms; /* then the socket must have taken what is written; UINT64_MAX: nothing is */
 
     struct subscriber subscriber; /* of a long poll */
-    uint64_t deadline_ms;         /* of a long poll; UINT64_MAX: none */
+    uint64_t deadline_ms;         /* of a long poll, or of waiting for the database; UINT64_MAX: none */
     bool polling;
-    bool poll_again; /* something came while its delta was being read */
+    bool waiting;                    /* for the database to be on this machine */
+    bool inside;                     /* of it (presence.h) */
+    void (*entered)(struct http *h); /* what goes on then */
+    bool poll_again;                 /* something came while its delta was being read */
 };
 
 /* limits.bodyBytes as it was when the exchange began. */
@@ -69,6 +72,10 @@ void http_break_off(struct http *h, struct slice line);
 void http_stop_reading(struct http *h);
 void http_go_on_reading(struct http *h);
 void http_begin_sending(struct http *h); /* `out` */
+
+/* http_enter.c: calls `next` once the database is here; or the exchange is told to come again. */
+void http_enter(struct http *h, void (*next)(struct http *h));
+void http_wait_is_over(struct http *h); /* its time is up, or the server stops */
 
 /* http_changes.c */
 void http_get_changes(struct http *h);

@@ -169,10 +169,12 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
         rc =
             err_set(ec, SYNC_ECONFIG, "storage.durability: this build cannot keep the promise of object yet");
     if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
+    if (rc == SYNC_OK) rc = presence_start(&s->presence, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
+    if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, s, ec);
     return rc;
 }
 
@@ -247,8 +249,10 @@ static void drain(struct server *s)
 
 void server_stop(struct server *s)
 {
+    presence_cancel(&s->presence);
     drain(s);
     retention_stop(&s->retention);
+    snapshots_stop(&s->snapshots);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */
     worker_pool_stop(&s->readers);
@@ -257,6 +261,8 @@ void server_stop(struct server *s)
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
     free(s->loops);
     free(s->store_threads);
+    snapshots_free(&s->snapshots);
+    presence_stop(&s->presence);
     objects_stop(&s->objects);
     store_close(s->store);
     settings_unref(s->settings);

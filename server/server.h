@@ -19,9 +19,11 @@
 #include "server/job.h"
 #include "server/listen.h"
 #include "server/objects.h"
+#include "server/presence.h"
 #include "server/receiving.h"
 #include "server/retention.h"
 #include "server/settings.h"
+#include "server/snapshots.h"
 #include "storage/store.h"
 
 #include <pthread.h>
@@ -43,6 +45,8 @@ struct server {
     uint64_t started_ns; /* monotonic */
     struct store *store;
     struct objects objects;
+    struct presence presence;
+    struct snapshots snapshots;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;
     struct worker_pool readers;

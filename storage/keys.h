@@ -34,8 +34,9 @@
 
 enum key_kind {
     KEY_ASKED = 'q',
-    KEY_COUNTER = 'n',  /* of number 0 */
-    KEY_DATABASE = 'd', /* of number 0 */
+    KEY_COUNTER = 'n',       /* of number 0 */
+    KEY_DATABASE = 'd',      /* of number 0 */
+    KEY_SNAPSHOT_NOTE = 's', /* of number 0 */
     KEY_CELL = 'c',
     KEY_LOG = 'l',
     KEY_MIGRATION = 'm',
@@ -75,6 +76,8 @@ void key_counter(struct key *ret);
 
 /* name: at most 255 bytes (DATABASE_ID_MAX), asserted. */
 void key_database(struct slice name, struct key *ret);
+
+void key_snapshot_note(struct slice name, struct key *ret); /* likewise */
 
 void key_log(uint32_t database, const struct stamp *s, struct key *ret);
 

@@ -88,6 +88,7 @@ static enum sync_err try_snapshot(struct restoring *r, const struct snapshot_ent
     struct snapshot_result result;
     struct snapshot_key key;
     *ret_used = false;
+    r->result.before = (struct snapshot_id){0};
     if (r->q->call != NULL) cfg.call.cancel = r->q->call->cancel;
     snapshot_key_of(r->q->database, &e->id, &key);
     enum sync_err rc = begin(r, ec);
@@ -120,6 +121,8 @@ static enum sync_err from_snapshots(struct restoring *r, struct err_ctx *ec)
         }
         rc = try_snapshot(r, &l.entries[i], &r->result.from_snapshot, ec);
         r->result.snapshot = l.entries[i].id;
+        for (size_t k = i + 1; k < l.count && r->result.before.made_ms == 0; k++)
+            if (!l.entries[k].damaged) r->result.before = l.entries[k].id;
     }
     snapshot_list_deinit(&l);
     return rc;

@@ -48,7 +48,7 @@ struct restore_request {
 struct restore_result {
     bool found;         /* false: the object store does not know the database, and nothing was done */
     bool from_snapshot; /* else from the log alone */
-    struct snapshot_id snapshot;
+    struct snapshot_id snapshot, before; /* before: the good one before it; all zero: none */
     uint64_t snapshot_facts, log_facts;
     uint32_t set_aside; /* snapshots that could not be read */
     bool complete;      /* nothing that was acknowledged can be missing */
