@@ -193,6 +193,15 @@ static enum sync_err check_auth(const struct loaded_config *c, struct err_ctx *e
                    origin);
 }
 
+static enum sync_err check_tls(const struct loaded_config *c, struct err_ctx *ec)
+{
+    bool has_cert = c->config.tls.cert[0] != '\0', has_key = c->config.tls.key[0] != '\0';
+    if (has_cert == has_key) return SYNC_OK;
+    const char *given = has_cert ? "tls.cert" : "tls.key";
+    return err_set(ec, SYNC_ECONFIG, "%s (%s) is given without %s: TLS needs both", given,
+                   origin_of(c, given)->text, has_cert ? "tls.key" : "tls.cert");
+}
+
 static enum sync_err check_receiving(const struct loaded_config *c, const char *path, size_t bytes,
                                      struct err_ctx *ec)
 {
@@ -237,12 +246,25 @@ static enum sync_err check_object(const struct loaded_config *c, struct err_ctx 
     return rc;
 }
 
+static enum sync_err check_coordinator(const struct loaded_config *c, struct err_ctx *ec)
+{
+    const struct config *config = &c->config;
+    if (config->coordinator.enabled && config->object.dir[0] == '\0' && config->s3.bucket[0] == '\0')
+        return err_set(
+            ec, SYNC_ECONFIG,
+            "coordinator.enabled (%s): instances meet in an object store: set s3.bucket or object.dir",
+            origin_of(c, "coordinator.enabled")->text);
+    return coordinator_config_check(&config->coordinator, ec);
+}
+
 enum sync_err config_check(const struct loaded_config *c, struct err_ctx *ec)
 {
     enum sync_err rc = check_auth(c, ec);
+    if (rc == SYNC_OK) rc = check_tls(c, ec);
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.bodyBytes", c->config.limits.body_bytes, ec);
     if (rc == SYNC_OK) rc = check_receiving(c, "limits.messageBytes", c->config.limits.message_bytes, ec);
     if (rc == SYNC_OK) rc = check_object(c, ec);
+    if (rc == SYNC_OK) rc = check_coordinator(c, ec);
     return rc;
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/arena.h"
 #include "core/buf.h"
+#include "core/coordinator_config.h"
 #include "core/err.h"
 #include "core/log.h"
 #include "core/slice.h"
@@ -43,6 +44,11 @@ struct config_server {
     uint32_t drain_timeout_ms;
     uint32_t ping_interval_ms;
     uint32_t pong_timeout_ms;
+};
+
+struct config_tls {
+    const char *cert; /* files in PEM form; "": no TLS. Both or none. */
+    const char *key;
 };
 
 enum cors_allow { CORS_ALLOW_NONE, CORS_ALLOW_LIST, CORS_ALLOW_ANY };
@@ -143,6 +149,7 @@ struct config_limits {
 
 struct config {
     struct config_server server;
+    struct config_tls tls;
     struct config_cors cors;
     struct config_auth auth;
     struct config_sync sync;
@@ -151,6 +158,7 @@ struct config {
     struct config_object object;
     struct config_logging logging;
     struct config_limits limits;
+    struct config_coordinator coordinator;
 };
 
 /* What argv asks for. */

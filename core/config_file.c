@@ -115,7 +115,7 @@ static enum sync_err read_value(struct file_reading *f, const struct option *o, 
     enum json_type type = json_type(v);
     switch (type) {
     case JSON_STRING: fits = text_kind || o->kind == OPTION_ORIGIN; break;
-    case JSON_NUMBER: fits = o->kind == OPTION_NUMBER; break;
+    case JSON_NUMBER: fits = o->kind == OPTION_NUMBER || o->kind == OPTION_DECIMAL; break;
     case JSON_BOOLEAN: fits = o->kind == OPTION_BOOLEAN || o->kind == OPTION_ORIGIN; break;
     case JSON_ARRAY: fits = o->kind == OPTION_LIST || o->kind == OPTION_ORIGIN; break;
     case JSON_INVALID: return SYNC_OK; /* not JSON: told at the end */
@@ -192,7 +192,7 @@ static enum sync_err read_section(struct file_reading *f, const char *section, c
         if (!option_is_section(slice_str(key.text)))
             rc = read_member(f, key.text, &member);
         else if (json_type(&member) == JSON_OBJECT)
-            rc = read_section(f, key.text, &member); /* sections hold no sections: one level deep */
+            rc = read_section(f, key.text, &member); /* as deep as our own paths */
         else
             rc = at_key(f, key.text, err_set(f->ec, SYNC_ECONFIG, "must be an object"));
         if (rc != SYNC_OK) return rc;

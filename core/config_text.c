@@ -31,7 +31,8 @@ static void put_takes(struct buf *b, const struct option *o, const char *between
 {
     switch (o->kind) {
     case OPTION_TEXT: buf_put_str(b, "TEXT"); break;
-    case OPTION_NUMBER: buf_put_str(b, "NUMBER"); break;
+    case OPTION_NUMBER:
+    case OPTION_DECIMAL: buf_put_str(b, "NUMBER"); break;
     case OPTION_BASE_PATH: buf_put_str(b, "PATH"); break;
     case OPTION_LIST: buf_put_str(b, "LIST"); break;
     case OPTION_BOOLEAN: buf_printf(b, "true%sfalse", between); break;
@@ -45,7 +46,8 @@ static void put_takes(struct buf *b, const struct option *o, const char *between
 
 static void put_range(struct buf *b, const struct option *o)
 {
-    buf_printf(b, "%" PRIu64 " to %" PRIu64, o->min, o->max);
+    uint64_t unit = o->kind == OPTION_DECIMAL ? 100 : 1;
+    buf_printf(b, "%" PRIu64 " to %" PRIu64, o->min / unit, o->max / unit);
     if (o->unit != NULL) buf_printf(b, " %s", o->unit);
 }
 
@@ -69,26 +71,41 @@ static void put_wrapped(struct buf *b, struct slice text)
     buf_put_char(b, '\n');
 }
 
+/* A further column of a line that began at `line`, or where it does not fit any more, on a line of its own.
+ */
+static void put_column(struct buf *b, size_t *line, size_t width, const char *text)
+{
+    enum { INDENT = 10, LINE_BYTES_MAX = 104 };
+    size_t used = b->failed == SYNC_OK ? b->len - *line : 0;
+    if ((used < width ? width : used + 2) + strlen(text) <= LINE_BYTES_MAX) {
+        pad(b, *line, width);
+    } else {
+        buf_put_char(b, '\n');
+        *line = b->len;
+        pad(b, *line, INDENT);
+    }
+    buf_put_str(b, text);
+}
+
 static void put_option_help(struct buf *b, const struct option *o)
 {
-    enum { FLAG_WIDTH = 48, ENV_WIDTH = 33 };
+    enum { FLAG_WIDTH = 48, ENV_WIDTH = 81 };
     struct buf text = buf_make(CONFIG_TEXT_BYTES_MAX);
-    size_t first = b->len;
+    size_t line = b->len;
     if (o->letter != '\0')
         buf_printf(b, "  -%c, --%s ", o->letter, o->flag);
     else
         buf_printf(b, "      --%s ", o->flag);
     put_takes(b, o, "|");
-    pad(b, first, FLAG_WIDTH);
-    first = b->len;
-    buf_put_str(b, o->env);
-    pad(b, first, ENV_WIDTH);
-    buf_printf(b, "%s\n", o->path);
+    put_column(b, &line, FLAG_WIDTH, o->env);
+    BUF_PUT_LIT(b, " ");
+    put_column(b, &line, ENV_WIDTH, o->path);
+    BUF_PUT_LIT(b, "\n");
 
     buf_put_str(&text, o->help);
     if (o->initial != NULL && o->initial[0] != '\0') {
         buf_printf(&text, " Default: %s", o->initial);
-        if (o->kind == OPTION_NUMBER) {
+        if (o->kind == OPTION_NUMBER || o->kind == OPTION_DECIMAL) {
             BUF_PUT_LIT(&text, ", from ");
             put_range(&text, o);
         }
@@ -130,7 +147,7 @@ void config_write_markdown(struct buf *ret)
         buf_printf(ret, "| `%s` | `--%s`", o->path, o->flag);
         if (o->letter != '\0') buf_printf(ret, " `-%c`", o->letter);
         buf_printf(ret, " | `%s` | ", o->env);
-        if (o->kind == OPTION_NUMBER)
+        if (o->kind == OPTION_NUMBER || o->kind == OPTION_DECIMAL)
             put_range(ret, o);
         else
             put_takes(ret, o, ", ");

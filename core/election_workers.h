@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-    ELECTION_ETAG_MAX = 64,
+    ELECTION_ETAG_MAX = 127,     /* as long as an object store gives them */
     ELECTION_WORKERS_MAX = 1000, /* more are not seen; a page of a listing has as many keys */
 };
 

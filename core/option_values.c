@@ -35,6 +35,10 @@ void option_takes(const struct option *o, char ret[OPTION_TAKES_MAX])
     case OPTION_NUMBER:
         (void)snprintf(ret, OPTION_TAKES_MAX, "a whole number from %" PRIu64 " to %" PRIu64, o->min, o->max);
         return;
+    case OPTION_DECIMAL:
+        (void)snprintf(ret, OPTION_TAKES_MAX, "a number from %.2f to %.2f, with at most two decimal places",
+                       (double)o->min / 100, (double)o->max / 100);
+        return;
     case OPTION_CHOICE:
         for (size_t i = 0; o->choices[i] != NULL && n < OPTION_TAKES_MAX; i++) {
             const char *before = i == 0 ? "one of " : o->choices[i + 1] == NULL ? " or " : ", ";
@@ -86,6 +90,39 @@ static enum sync_err set_number(const struct option *o, struct config *c, struct
     default: *(uint64_t *)field_of(o, c) = value;
     }
     return SYNC_OK;
+}
+
+/* DIGITS or DIGITS.D or DIGITS.DD, kept as hundredths, so that what is shown is what was given. */
+static enum sync_err set_decimal(const struct option *o, struct config *c, struct slice text,
+                                 struct err_ctx *ec)
+{
+    uint64_t value = 0, unit = 100;
+    bool digits = false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.bytes[i] == '.' && unit == 100 && digits && i + 1 < text.len) {
+            unit = 10;
+            continue;
+        }
+        if (text.bytes[i] < '0' || text.bytes[i] > '9' || unit == 0) return refuse(o, text, ec);
+        uint64_t digit = (uint64_t)(text.bytes[i] - '0');
+        digits = true;
+        if (unit == 100) {
+            value = value * 10 + digit * 100;
+            if (value > UINT32_MAX) return refuse(o, text, ec);
+        } else {
+            value += digit * unit;
+            unit /= 10;
+        }
+    }
+    if (!digits || value < o->min || value > o->max) return refuse(o, text, ec);
+    *(uint32_t *)field_of(o, c) = (uint32_t)value;
+    return SYNC_OK;
+}
+
+static void put_decimal(struct buf *b, uint32_t hundredths)
+{
+    buf_printf(b, hundredths % 10 == 0 ? "%u.%u" : "%u.%02u", hundredths / 100,
+               hundredths % 10 == 0 ? hundredths % 100 / 10 : hundredths % 100);
 }
 
 static uint64_t get_number(const struct option *o, const struct config *c)
@@ -216,6 +253,7 @@ enum sync_err option_set_text(const struct option *o, struct config *c, struct a
     if (text.len > 0 && memchr(text.bytes, '\0', text.len) != NULL) return refuse(o, text, ec);
     switch (o->kind) {
     case OPTION_NUMBER: return set_number(o, c, trimmed, ec);
+    case OPTION_DECIMAL: return set_decimal(o, c, trimmed, ec);
     case OPTION_CHOICE: return set_choice(o, c, trimmed, ec);
     case OPTION_LIST: return set_split(o, c, a, text, ec);
     case OPTION_BASE_PATH: return set_base_path(o, c, a, trimmed, ec);
@@ -239,6 +277,7 @@ static size_t size_of(const struct option *o)
 {
     switch (o->kind) {
     case OPTION_NUMBER: return o->size;
+    case OPTION_DECIMAL: return sizeof(uint32_t);
     case OPTION_BOOLEAN: return sizeof(bool);
     case OPTION_CHOICE: return sizeof(unsigned);
     case OPTION_LIST: return sizeof(struct text_list);
@@ -274,6 +313,7 @@ void option_put_value_unmasked(const struct option *o, const struct config *c, s
     const void *field = field_in(o, c);
     switch (o->kind) {
     case OPTION_NUMBER: buf_put_u64(ret, get_number(o, c)); break;
+    case OPTION_DECIMAL: put_decimal(ret, *(const uint32_t *)field); break;
     case OPTION_BOOLEAN: put_bool(ret, *(const bool *)field); break;
     case OPTION_CHOICE: json_put_text(ret, slice_str(o->choices[get_choice(o, c)])); break;
     case OPTION_TEXT: json_put_text(ret, slice_str(*(const char *const *)field)); break;

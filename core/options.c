@@ -6,6 +6,8 @@ static const char *const auth_modes[] = {"none", "token-whitelist", "custom", NU
 static const char *const durabilities[] = {"fsync", "os", "object", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const coordination_modes[] = {"global", "per-task", NULL};
+static_assert(COORDINATION_PER_TASK == 1, "coordination_modes");
 static_assert(AUTH_MODE_CUSTOM == 2, "auth_modes");
 static_assert(DURABILITY_OBJECT == 2, "durabilities");
 static_assert(LOG_LEVEL_ERROR == 3, "log_levels");
@@ -28,6 +30,9 @@ static_assert(LOG_FORMAT_JSON == 1, "log_formats");
 #define NUMBER(key, field, lowest, highest)                                                                  \
     .path = key, .kind = OPTION_NUMBER, .offset = OF_NUMBER(field),                                          \
     .size = sizeof((struct config *)0)->field, .min = lowest, .max = highest
+
+#define DECIMAL(key, field, lowest, highest)                                                                 \
+    .path = key, .kind = OPTION_DECIMAL, .offset = OF(uint32_t, field), .min = lowest, .max = highest
 
 #define DAY_MS 86400000
 #define MIB    1048576
@@ -56,6 +61,13 @@ const struct option config_options[] = {
     {NUMBER("server.pongTimeoutMs", server.pong_timeout_ms, 1, DAY_MS), .flag = "pong-timeout-ms",
      .env = "SYNC_PONG_TIMEOUT_MS", .initial = "20000", .unit = "ms", .traits = OPTION_RELOADABLE,
      .help = "Wait for the answer to a ping, after which the connection is closed."},
+
+    {TEXT("tls.cert", tls.cert), .flag = "tls-cert", .env = "SYNC_TLS_CERT", .initial = "",
+     .traits = OPTION_EMPTY_OK | OPTION_RELOADABLE,
+     .help = "File with the certificate, and those above it, in PEM form; the port then speaks TLS only."},
+    {TEXT("tls.key", tls.key), .flag = "tls-key", .env = "SYNC_TLS_KEY", .initial = "",
+     .traits = OPTION_EMPTY_OK | OPTION_RELOADABLE,
+     .help = "File with the certificate's private key, in PEM form."},
 
     {ORIGIN("cors.origin", cors.origin), .flag = "cors-origin", .env = "SYNC_CORS_ORIGIN", .initial = "true",
      .traits = OPTION_RELOADABLE,
@@ -229,6 +241,90 @@ const struct option config_options[] = {
      .flag = "limit-receiving-bytes", .env = "SYNC_LIMIT_RECEIVING_BYTES", .initial = "268435456",
      .unit = "bytes", .traits = OPTION_RELOADABLE,
      .help = "Messages and bodies that are being received, all connections together."},
+
+    {BOOLEAN("coordinator.enabled", coordinator.enabled), .flag = "coordinator-enabled",
+     .env = "SYNC_COORDINATOR_ENABLED", .initial = "false",
+     .help = "Take part in electing the instance that does the work of the whole cluster."},
+    {CHOICE("coordinator.mode", coordinator.mode, coordination_modes), .flag = "coordinator-mode",
+     .env = "SYNC_COORDINATOR_MODE", .initial = "global",
+     .help = "global: one election for all tasks of a namespace; per-task: each task has its own."},
+    {TEXT("coordinator.namespace", coordinator.namespace_name), .flag = "coordinator-namespace",
+     .env = "SYNC_COORDINATOR_NAMESPACE", .initial = "default",
+     .help = "Who shares an election: instances with the same object store and the same namespace."},
+    {TEXT("coordinator.workerId", coordinator.worker_id), .flag = "coordinator-worker-id",
+     .env = "SYNC_COORDINATOR_WORKER_ID", .initial = "", .traits = OPTION_EMPTY_OK,
+     .help = "Name of this instance among the workers; none: made anew with each start."},
+    {TEXT("coordinator.url", coordinator.url), .flag = "coordinator-url", .env = "SYNC_COORDINATOR_URL",
+     .initial = "", .traits = OPTION_EMPTY_OK,
+     .help = "Where other instances reach this one, base path included; none: made from host, port and base "
+             "path."},
+    {NUMBER("coordinator.heartbeatIntervalMs", coordinator.heartbeat_interval_ms, ELECTION_HEARTBEAT_MS_MIN,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-heartbeat-interval-ms", .env = "SYNC_COORDINATOR_HEARTBEAT_INTERVAL_MS",
+     .initial = "5000", .unit = "ms",
+     .help = "Time between heartbeats; also the pace of requests, at most one an interval over time."},
+    {NUMBER("coordinator.heartbeatJitterMs", coordinator.heartbeat_jitter_ms, 0, ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-heartbeat-jitter-ms", .env = "SYNC_COORDINATOR_HEARTBEAT_JITTER_MS",
+     .initial = "1000", .unit = "ms", .help = "A heartbeat comes up to so much earlier, at random."},
+    {NUMBER("coordinator.leaseTimeoutMs", coordinator.lease_timeout_ms, ELECTION_LEASE_MS_MIN,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-lease-timeout-ms", .env = "SYNC_COORDINATOR_LEASE_TIMEOUT_MS", .initial = "15000",
+     .unit = "ms", .help = "A leader that is silent for so long is replaced."},
+    {NUMBER("coordinator.workerTimeoutMs", coordinator.worker_timeout_ms, 1, ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-worker-timeout-ms", .env = "SYNC_COORDINATOR_WORKER_TIMEOUT_MS", .initial = "20000",
+     .unit = "ms", .help = "A worker that is silent for so long does not count as live."},
+    {BOOLEAN("coordinator.diagnostics", coordinator.diagnostics), .flag = "coordinator-diagnostics",
+     .env = "SYNC_COORDINATOR_DIAGNOSTICS", .initial = "false", .help = "Log a line for every heartbeat."},
+    {NUMBER("coordinator.perTask.heartbeatIntervalMs", coordinator.per_task.heartbeat_interval_ms,
+            ELECTION_HEARTBEAT_MS_MIN, ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-per-task-heartbeat-interval-ms",
+     .env = "SYNC_COORDINATOR_PER_TASK_HEARTBEAT_INTERVAL_MS", .initial = "30000", .unit = "ms",
+     .help = "The same, of a task that has its own election."},
+    {NUMBER("coordinator.perTask.workerTimeoutMs", coordinator.per_task.worker_timeout_ms,
+            ELECTION_LEASE_MS_MIN, ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-per-task-worker-timeout-ms", .env = "SYNC_COORDINATOR_PER_TASK_WORKER_TIMEOUT_MS",
+     .initial = "90000", .unit = "ms",
+     .help = "The same, of a task that has its own election; its lease as well."},
+    {NUMBER("coordinator.perTask.minEpochDurationMs", coordinator.per_task.epoch_min_ms, 0,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-per-task-min-epoch-duration-ms",
+     .env = "SYNC_COORDINATOR_PER_TASK_MIN_EPOCH_DURATION_MS", .initial = "60000", .unit = "ms",
+     .help = "No forced election before the leader has led for so long."},
+    {NUMBER("coordinator.perTask.maxEpochDurationMs", coordinator.per_task.epoch_max_ms, 0,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-per-task-max-epoch-duration-ms",
+     .env = "SYNC_COORDINATOR_PER_TASK_MAX_EPOCH_DURATION_MS", .initial = "300000", .unit = "ms",
+     .help = "Then an election is held; 0: never."},
+    {NUMBER("coordinator.coldStart.observationWindowMs", coordinator.cold_start.observation_window_ms, 0,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-cold-start-observation-window-ms",
+     .env = "SYNC_COORDINATOR_COLD_START_OBSERVATION_WINDOW_MS", .initial = "15000", .unit = "ms",
+     .help = "How long an instance that starts listens who is there before it runs for leader."},
+    {NUMBER("coordinator.coldStart.preparationDelayMs", coordinator.cold_start.preparation_delay_ms, 0,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-cold-start-preparation-delay-ms",
+     .env = "SYNC_COORDINATOR_COLD_START_PREPARATION_DELAY_MS", .initial = "5000", .unit = "ms",
+     .help = "Time that the first leader gives the others to see it before it works."},
+    {BOOLEAN("coordinator.coldStart.skip", coordinator.cold_start.skip),
+     .flag = "coordinator-cold-start-skip", .env = "SYNC_COORDINATOR_COLD_START_SKIP", .initial = "false",
+     .help = "Elect at once when starting."},
+    {NUMBER("coordinator.circuitBreaker.failureThreshold", coordinator.circuit_breaker.failure_threshold, 1,
+            1000000),
+     .flag = "coordinator-circuit-breaker-failure-threshold",
+     .env = "SYNC_COORDINATOR_CIRCUIT_BREAKER_FAILURE_THRESHOLD", .initial = "5",
+     .help = "Failed requests in a row after which only what a lease needs is asked for."},
+    {NUMBER("coordinator.circuitBreaker.resetTimeoutMs", coordinator.circuit_breaker.reset_timeout_ms, 1,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-circuit-breaker-reset-timeout-ms",
+     .env = "SYNC_COORDINATOR_CIRCUIT_BREAKER_RESET_TIMEOUT_MS", .initial = "30000", .unit = "ms",
+     .help = "Until a request of the usual kind is tried again."},
+    {DECIMAL("coordinator.contention.threshold", coordinator.contention.threshold_percent, 100, 100000),
+     .flag = "coordinator-contention-threshold", .env = "SYNC_COORDINATOR_CONTENTION_THRESHOLD",
+     .initial = "2.0", .help = "A heartbeat that takes more than so many intervals is contention."},
+    {NUMBER("coordinator.contention.rateLimitMs", coordinator.contention.rate_limit_ms, 0,
+            ELECTION_TIME_MS_MAX),
+     .flag = "coordinator-contention-rate-limit-ms", .env = "SYNC_COORDINATOR_CONTENTION_RATE_LIMIT_MS",
+     .initial = "30000", .unit = "ms", .help = "Contention is told at most so often."},
 };
 
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];

@@ -12,6 +12,7 @@
 enum option_kind {
     OPTION_TEXT,      /* const char * */
     OPTION_NUMBER,    /* uint16_t, uint32_t, uint64_t or size_t */
+    OPTION_DECIMAL,   /* uint32_t, in hundredths: 2.5 is 250; min and max as well */
     OPTION_BOOLEAN,   /* bool */
     OPTION_CHOICE,    /* an enum; the index of the name is the value */
     OPTION_LIST,      /* struct text_list; in a text: between commas, blanks around an item do not count */

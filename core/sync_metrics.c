@@ -66,6 +66,7 @@ void sync_metrics_init(struct sync_metrics *m)
 #undef HISTOGRAM
     object_metrics_init(&m->object, &m->registry);
     snapshot_metrics_init(&m->snapshot, &m->registry);
+    coordinator_metrics_register(&m->coordinator, &m->registry);
 }
 
 void sync_metrics_http_request(struct sync_metrics *m, enum http_endpoint endpoint, int status)

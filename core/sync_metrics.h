@@ -10,6 +10,7 @@
 #ifndef CORE_SYNC_METRICS_H
 #define CORE_SYNC_METRICS_H
 
+#include "core/coordinator_metrics.h"
 #include "core/metrics.h"
 #include "core/object_metrics.h"
 #include "core/snapshot_metrics.h"
@@ -20,6 +21,8 @@
     X(METRICS, "metrics")                                                                                    \
     X(HEALTHZ, "healthz")                                                                                    \
     X(READYZ, "readyz")                                                                                      \
+    X(COORDINATOR, "coordinator")                                                                            \
+    X(COORDINATOR_HINT, "coordinator_hint")                                                                  \
     X(GET_CHANGES, "get_changes")                                                                            \
     X(APPLY_CHANGES, "apply_changes")                                                                        \
     X(SNAPSHOT, "snapshot")                                                                                  \
@@ -132,6 +135,7 @@ struct sync_metrics {
 #undef COUNTER_BY
 #undef GAUGE
 #undef HISTOGRAM
+    struct coordinator_metrics coordinator;
     struct object_metrics object;
     struct snapshot_metrics snapshot;
     struct metrics_registry registry; /* of all of the above; further families may be added to it */

@@ -1,9 +1,14 @@
 #include "server/command.h"
 
+#include "server/command_coordinator.h"
+#include "server/command_store.h"
+
 #include <stddef.h>
 #include <string.h>
 
 const struct command commands[] = {
+    {"coordinator", "show or change who leads the cluster", command_coordinator},
+    {"store", "verify or repair a data directory", command_store},
     {NULL, NULL, NULL},
 };
 

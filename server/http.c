@@ -106,6 +106,7 @@ static bool is_database_route(enum http_endpoint e)
 static bool method_fits(const struct http_request *r)
 {
     if (r->endpoint == HTTP_ENDPOINT_APPLY_CHANGES) return true; /* POST made it that */
+    if (r->endpoint == HTTP_ENDPOINT_COORDINATOR_HINT) return r->method == METHOD_POST;
     return r->method == METHOD_GET || r->method == METHOD_HEAD;
 }
 

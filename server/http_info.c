@@ -1,4 +1,5 @@
 #include "core/json_text.h"
+#include "server/coordinator/coordinator.h"
 #include "server/http_internal.h"
 #include "server/system.h"
 #include "server/version.h"
@@ -33,6 +34,7 @@ static void answer_metrics(struct http *h)
     struct buf body = buf_make(METRICS_TEXT_BYTES_MAX);
     gauge_set(&s->metrics.databases, (int64_t)server_database_count(s));
     gauge_set(&s->metrics.process_resident_bytes, (int64_t)system_resident_bytes());
+    coordinator_scrape(s->coordinator);
     metrics_write(&s->metrics.registry, &body);
     if (body.failed == SYNC_OK)
         http_answer(h, 200, METRICS_CONTENT_TYPE, buf_slice(&body));
@@ -52,12 +54,39 @@ static void answer_ready(struct http *h)
         http_fail_later(h, "UNAVAILABLE", "the server is starting or stopping");
 }
 
+static void answer_coordinator(struct http *h)
+{
+    struct buf body = buf_make(COORDINATOR_STATUS_BYTES_MAX);
+    BUF_PUT_LIT(&body, "{\"ok\":true,\"data\":");
+    coordinator_status_put(h->loop->server->coordinator, &body);
+    BUF_PUT_LIT(&body, "}");
+    if (body.failed == SYNC_OK)
+        http_answer(h, 200, CONTENT_JSON, buf_slice(&body));
+    else
+        http_fail_later(h, "UNAVAILABLE", "out of memory");
+    buf_deinit(&body);
+}
+
+/* Another instance says: look now. It proves by the header that it can read the object store. */
+static void answer_hint(struct http *h)
+{
+    struct coordinator *c = h->loop->server->coordinator;
+    char value[HINT_BYTES_MAX];
+    size_t len = http_request_hint(h->wsi, value);
+    if (c == NULL || !coordinator_hint(c, slice_of(value, len)))
+        http_fail(h, 403, "FORBIDDEN", "the hint is not for this instance");
+    else
+        http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true}"));
+}
+
 void http_info(struct http *h)
 {
     switch (h->request.endpoint) {
     case HTTP_ENDPOINT_STATUS: answer_status(h); break;
     case HTTP_ENDPOINT_METRICS: answer_metrics(h); break;
     case HTTP_ENDPOINT_READYZ: answer_ready(h); break;
+    case HTTP_ENDPOINT_COORDINATOR: answer_coordinator(h); break;
+    case HTTP_ENDPOINT_COORDINATOR_HINT: answer_hint(h); break;
     default: http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true,\"data\":{\"alive\":true}}")); break;
     }
 }

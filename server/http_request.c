@@ -29,10 +29,9 @@ static bool fixed_route(struct slice rest, enum http_endpoint *ret)
         const char *path;
         enum http_endpoint endpoint;
     } routes[] = {
-        {"/status", HTTP_ENDPOINT_STATUS},
-        {"/metrics", HTTP_ENDPOINT_METRICS},
-        {"/healthz", HTTP_ENDPOINT_HEALTHZ},
-        {"/readyz", HTTP_ENDPOINT_READYZ},
+        {"/status", HTTP_ENDPOINT_STATUS},           {"/metrics", HTTP_ENDPOINT_METRICS},
+        {"/healthz", HTTP_ENDPOINT_HEALTHZ},         {"/readyz", HTTP_ENDPOINT_READYZ},
+        {"/coordinator", HTTP_ENDPOINT_COORDINATOR}, {"/coordinator/hint", HTTP_ENDPOINT_COORDINATOR_HINT},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (!slice_is(rest, routes[i].path)) continue;
@@ -182,6 +181,12 @@ enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], siz
     }
     *ret_len = n;
     return SYNC_OK;
+}
+
+size_t http_request_hint(struct lws *wsi, char ret[HINT_BYTES_MAX])
+{
+    int n = copy_custom(wsi, "x-coordinator-hint:", ret, HINT_BYTES_MAX);
+    return n > 0 ? (size_t)n : 0;
 }
 
 /* The value of a query parameter, its percent-encoding resolved. False: not there, or longer than ret. */

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TOKEN_BYTES_MAX = 8 << 10, ORIGIN_BYTES_MAX = 512, REQUEST_HEADERS_MAX = 512 };
+enum { TOKEN_BYTES_MAX = 8 << 10, ORIGIN_BYTES_MAX = 512, REQUEST_HEADERS_MAX = 512, HINT_BYTES_MAX = 64 };
 
 enum http_method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_OPTIONS, METHOD_OTHER };
 
@@ -48,6 +48,9 @@ enum sync_err http_request_site(struct lws *wsi, struct site_id *ret, struct err
 /* The bearer token, or "" (copied to ret). Errors: SYNC_EAUTH when it is too long. */
 enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], size_t *ret_len,
                                  struct err_ctx *ec);
+
+/* X-Coordinator-Hint; 0: it is missing or too long. */
+size_t http_request_hint(struct lws *wsi, char ret[HINT_BYTES_MAX]);
 
 /* sinceHLC of the query, or X-Since-HLC. Errors: SYNC_EBADMSG. */
 enum sync_err http_request_since(struct lws *wsi, bool *ret_has, struct hlc *ret, struct err_ctx *ec);

@@ -56,12 +56,15 @@ static void fail(struct http *h, struct http_head head, const char *code, const 
 void http_fail(struct http *h, int status, const char *code, const char *message)
 {
     static const char *const changes = "GET, HEAD, POST, OPTIONS", *const others = "GET, HEAD, OPTIONS";
+    static const char *const hint = "POST, OPTIONS";
+    bool is_hint = h->request.endpoint == HTTP_ENDPOINT_COORDINATOR_HINT;
     bool is_changes = h->request.endpoint == HTTP_ENDPOINT_GET_CHANGES ||
                       h->request.endpoint == HTTP_ENDPOINT_APPLY_CHANGES;
     fail(h,
          (struct http_head){.status = status,
                             .allow = status != 405 ? NULL
                                      : is_changes  ? changes
+                                     : is_hint     ? hint
                                                    : others},
          code, message);
 }

@@ -2,6 +2,7 @@
 
 #include "server/loop.h"
 #include "server/server.h"
+#include "server/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -69,13 +70,14 @@ enum sync_err listen_resolve(const char *host, uint16_t port, char ret_address[L
 enum { ACCEPTS_MAX = 64 }; /* at one wake-up: those who are in must not wait for all who come */
 enum { PAUSE_MS = 100 };
 
-/* Said before any memory is spent on the connection. Its request is not read, so the client may see the
- * connection break instead; either way it comes again later. */
-static void turn_away(int fd)
+/* Said before any memory is spent on the connection; where TLS would have to be agreed on first, closing says
+ * it. Its request is not read, so the client may see the connection break instead; either way it comes again
+ * later. */
+static void turn_away(const struct loop *l, int fd)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\n"
                                  "connection: close\r\n\r\n";
-    (void)send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!tls_is_on(l->config)) (void)send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
     (void)close(fd);
 }
@@ -88,7 +90,8 @@ static void take_in(struct loop *l, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     /* On failure libwebsockets has closed the socket. */
-    (void)lws_adopt_descriptor_vhost(l->vhost, LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP, socket, NULL, NULL);
+    unsigned type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | (tls_is_on(l->config) ? LWS_ADOPT_ALLOW_SSL : 0);
+    (void)lws_adopt_descriptor_vhost(l->vhost, (lws_adoption_type)type, socket, NULL, NULL);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -111,7 +114,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         if (server_admits(s))
             take_in(n->loop, fd);
         else
-            turn_away(fd);
+            turn_away(n->loop, fd);
     }
 }
 

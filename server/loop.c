@@ -2,6 +2,7 @@
 
 #include "server/http.h"
 #include "server/server.h"
+#include "server/tls.h"
 #include "server/ws.h"
 
 #include <assert.h>
@@ -22,6 +23,8 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     switch (reason) {
     case LWS_CALLBACK_WSI_CREATE: server_connection_opened(l->server); break;
     case LWS_CALLBACK_WSI_DESTROY: server_connection_closed(l->server); break;
+
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return tls_set_up_context(user, l) ? 0 : -1;
 
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return http_confirm_upgrade(l, wsi, in);
     case LWS_CALLBACK_ESTABLISHED: return ws_open(l, wsi, &c->ws);
@@ -93,7 +96,10 @@ static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
         .timeout_secs = (config->limits.http_timeout_ms + 999) / 1000,
         .timeout_secs_ah_idle = (config->limits.http_timeout_ms + 999) / 1000,
         .server_string = "sync-coordinator",
+        .alpn = "http/1.1",
     };
+    if (tls_is_on(config))
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
     if (config->server.ping_interval_ms > 0) info.retry_and_idle_policy = &l->keep_valid;
     l->lws = lws_create_context(&info);
     if (l->lws != NULL) l->vhost = lws_create_vhost(l->lws, &info);

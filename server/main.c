@@ -1,38 +1,18 @@
 /* main.c -- the program: configuration in, server up, signals, server down. */
 #include "core/config.h"
 #include "server/command.h"
+#include "server/config_source.h"
 #include "server/reload.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/version.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-extern char **environ;
-
-/* Reads a file for the configuration. */
-static enum sync_err read_file(void *arg, const char *path, struct buf *ret, struct err_ctx *ec)
-{
-    (void)arg;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return err_set(ec, errno == ENOENT ? SYNC_ENOTFOUND : SYNC_EIO, "%s", strerror(errno));
-    enum sync_err rc = SYNC_OK;
-    for (;;) {
-        char bytes[4096];
-        ssize_t n = read(fd, bytes, sizeof bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) rc = err_set(ec, SYNC_EIO, "%s", strerror(errno));
-        if (n <= 0) break;
-        buf_put(ret, bytes, (size_t)n);
-    }
-    (void)close(fd);
-    return rc == SYNC_OK ? buf_check(ret, ec) : rc;
-}
 
 /* One write() a line, so that lines of several threads do not mix. */
 static void write_line(void *arg, const char *line, size_t len)
@@ -68,6 +48,9 @@ static void put_help(const struct loaded_config *c, struct buf *ret)
 {
     (void)c;
     config_write_help(ret);
+    BUF_PUT_LIT(ret, "\nCommands:\n");
+    for (const struct command *k = commands; k->name != NULL; k++)
+        buf_printf(ret, "  %-12s %s\n", k->name, k->help);
 }
 
 /* Until SIGTERM or SIGINT; SIGHUP reloads. They are blocked in every thread from before the first one starts.
@@ -111,11 +94,24 @@ static int run(const struct loaded_config *loaded, const struct config_input *in
     return EXIT_SUCCESS;
 }
 
+/* What a start would read besides the configuration. */
+static int check_files(const struct loaded_config *loaded)
+{
+    struct tls_identity *tls;
+    struct err_ctx ec;
+    if (tls_identity_load(&loaded->config.tls, &tls, &ec) != SYNC_OK) {
+        (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
+        return EXIT_FAILURE;
+    }
+    tls_identity_free(tls);
+    return EXIT_SUCCESS;
+}
+
 static int carry_out(const struct loaded_config *loaded, const struct config_input *in)
 {
     switch (loaded->command) {
     case CONFIG_RUN: return run(loaded, in);
-    case CONFIG_CHECK: return EXIT_SUCCESS;
+    case CONFIG_CHECK: return check_files(loaded);
     case CONFIG_PRINT: return print(config_write, loaded);
     case CONFIG_HELP: return print(put_help, loaded);
     case CONFIG_VERSION: return puts(SYNC_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -129,10 +125,7 @@ int main(int argc, char **argv)
     struct err_ctx ec;
     int code;
     if (command_run(argc, argv, &code)) return code;
-    const struct config_input in = {.argc = argc,
-                                    .argv = (const char *const *)argv,
-                                    .environment = (const char *const *)environ,
-                                    .read_file = read_file};
+    const struct config_input in = config_source(argc, argv);
     if (config_load(&in, &loaded, &ec) != SYNC_OK) {
         (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
         return EXIT_FAILURE;

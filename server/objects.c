@@ -56,16 +56,14 @@ static void clock_skew(void *arg, int64_t skew_ms)
 
 enum { UPLOAD_BYTES_PER_S_MIN = 1024 }; /* object_s3.h */
 
-static enum sync_err open_store(struct objects *o, struct err_ctx *ec)
+enum sync_err objects_open(const struct config *config, const struct object_observer *observer,
+                           struct object_store **ret, struct err_ctx *ec)
 {
-    struct server *s = o->server;
-    const struct config_s3 *s3 = &s->config->s3;
-    const struct config_object *object = &s->config->object;
-    const struct object_observer observer = {
-        .ended = call_ended, .breaker_moved = breaker_moved, .clock_skew = clock_skew, .arg = s};
+    const struct config_s3 *s3 = &config->s3;
+    const struct config_object *object = &config->object;
     if (object->dir[0] != '\0') {
-        const struct object_dir_config dir = {.path = object->dir, .observer = observer};
-        return object_dir_open(&dir, &o->store, ec);
+        const struct object_dir_config dir = {.path = object->dir, .observer = *observer};
+        return object_dir_open(&dir, ret, ec);
     }
     struct object_s3_config cfg = OBJECT_S3_CONFIG_DEFAULT;
     cfg.bucket = s3->bucket;
@@ -80,8 +78,15 @@ static enum sync_err open_store(struct objects *o, struct err_ctx *ec)
     cfg.upload_bytes_per_s = object->upload_bytes_per_s;
     if (cfg.upload_bytes_per_s > 0 && cfg.upload_bytes_per_s < UPLOAD_BYTES_PER_S_MIN)
         cfg.upload_bytes_per_s = UPLOAD_BYTES_PER_S_MIN;
-    cfg.observer = observer;
-    return object_s3_open(&cfg, &o->store, ec);
+    cfg.observer = *observer;
+    return object_s3_open(&cfg, ret, ec);
+}
+
+static enum sync_err open_store(struct objects *o, struct err_ctx *ec)
+{
+    const struct object_observer observer = {
+        .ended = call_ended, .breaker_moved = breaker_moved, .clock_skew = clock_skew, .arg = o->server};
+    return objects_open(o->server->config, &observer, &o->store, ec);
 }
 
 static enum sync_err try_once(struct objects *o, struct err_ctx *ec)

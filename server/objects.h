@@ -9,6 +9,7 @@
 #ifndef SERVER_OBJECTS_H
 #define SERVER_OBJECTS_H
 
+#include "core/config.h"
 #include "core/err.h"
 #include "server/job.h"
 #include "storage/objects/object_store.h"
@@ -36,6 +37,10 @@ struct objects {
     pthread_cond_t changed;
     bool started;
 };
+
+/* Opens the one that is configured, without asking anything of it; for commands too. */
+enum sync_err objects_open(const struct config *config, const struct object_observer *observer,
+                           struct object_store **ret, struct err_ctx *ec);
 
 /* Does nothing when no object store is configured. Errors: SYNC_ECONFIG and what object_store.h lists. */
 enum sync_err objects_start(struct objects *o, struct server *server, struct err_ctx *ec);

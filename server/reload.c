@@ -20,6 +20,13 @@ static void take_retention(struct server *s, struct settings *fresh)
     retention_take(&s->retention, &fresh->config->sync);
 }
 
+/* The sockets' way is chosen when the loops start. */
+static enum sync_err prepare_tls(struct server *s, struct settings *fresh, struct err_ctx *ec)
+{
+    if (tls_is_on(fresh->config) == tls_is_on(s->config)) return SYNC_OK;
+    return err_set(ec, SYNC_ECONFIG, "tls.cert: to turn TLS on or off the server has to be started again");
+}
+
 struct take_job {
     struct job job;
     struct settings *fresh;
@@ -57,6 +64,7 @@ struct reload_part {
 };
 
 static const struct reload_part parts[] = {
+    {.prepare = prepare_tls},
     {.take = take_logging},
     {.take = take_retention},
     {.take = take_loops},

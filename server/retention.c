@@ -1,5 +1,6 @@
 #include "server/retention.h"
 
+#include "server/coordinator/coordinator.h"
 #include "server/loop.h"
 #include "server/server.h"
 #include "server/store_thread.h"
@@ -28,8 +29,9 @@ static void wait_for(struct retention *r, const bool *finished)
     pthread_mutex_unlock(&r->lock);
 }
 
-static bool is_stopping(struct retention *r)
+static bool is_stopping(struct retention *r, const atomic_bool *stop)
 {
+    if (stop != NULL && atomic_load(stop)) return true;
     pthread_mutex_lock(&r->lock);
     bool stopping = r->stopping;
     pthread_mutex_unlock(&r->lock);
@@ -69,6 +71,14 @@ static uint64_t horizon_ms_of(struct retention *r)
     uint64_t horizon_ms = r->horizon_ms;
     pthread_mutex_unlock(&r->lock);
     return horizon_ms;
+}
+
+uint64_t retention_interval_ms(struct retention *r)
+{
+    pthread_mutex_lock(&r->lock);
+    uint64_t interval_ms = r->interval_ms;
+    pthread_mutex_unlock(&r->lock);
+    return interval_ms;
 }
 
 /* ---- how far may be pruned: the lowest watermark of all sessions of the database */
@@ -138,7 +148,8 @@ static void prune_done(struct job *job)
 }
 
 static enum sync_err prune(struct retention *r, struct slice database,
-                           const struct prune_candidate *candidates, size_t count, struct err_ctx *ec)
+                           const struct prune_candidate *candidates, size_t count, uint64_t *pruned,
+                           struct err_ctx *ec)
 {
     struct prune_job j = {.retention = r, .database = database, .candidates = candidates, .count = count};
     j.store.job.home = &r->server->loops[0];
@@ -148,12 +159,13 @@ static enum sync_err prune(struct retention *r, struct slice database,
     wait_for(r, &j.finished);
     if (j.store.job.rc != SYNC_OK) *ec = j.store.job.ec;
     counter_add(&r->server->metrics.tombstones_pruned, j.removed);
+    *pruned += j.removed;
     return j.store.job.rc;
 }
 
 /* One step of a database: looks at some tombstones behind `position`, and moves it. */
 static enum sync_err sweep_step(struct retention *r, struct slice database, uint64_t horizon_ms,
-                                const struct stamp *floor, struct buf *position, bool *ret_found,
+                                const struct stamp *floor, struct buf *position, uint64_t *pruned,
                                 struct err_ctx *ec)
 {
     struct view *v = NULL;
@@ -161,16 +173,12 @@ static enum sync_err sweep_step(struct retention *r, struct slice database, uint
     struct prune_candidate *candidates;
     struct slice after;
     size_t count = 0;
-    *ret_found = false;
     enum sync_err rc = view_open(server_shard(r->server, database), database, &v, ec);
     if (rc == SYNC_OK)
         rc = prune_scan(v, buf_slice(position), horizon_ms, floor, PRUNE_STEP_MAX, &arena, &candidates,
                         &count, &after, ec);
     view_close(v);
-    if (rc == SYNC_OK && count > 0) {
-        rc = prune(r, database, candidates, count, ec);
-        *ret_found = true;
-    }
+    if (rc == SYNC_OK && count > 0) rc = prune(r, database, candidates, count, pruned, ec);
     if (rc == SYNC_OK) {
         buf_clear(position);
         buf_put_slice(position, after);
@@ -180,7 +188,8 @@ static enum sync_err sweep_step(struct retention *r, struct slice database, uint
     return rc;
 }
 
-static enum sync_err sweep_database(struct retention *r, struct slice database, struct err_ctx *ec)
+static enum sync_err sweep_database(struct retention *r, struct slice database, const atomic_bool *stop,
+                                    uint64_t *pruned, struct err_ctx *ec)
 {
     uint64_t now_ms = system_wall_ms(), horizon_ms = horizon_ms_of(r);
     if (now_ms <= horizon_ms) return SYNC_OK;
@@ -192,44 +201,61 @@ static enum sync_err sweep_database(struct retention *r, struct slice database, 
 
     struct buf position = buf_make(UINT32_MAX);
     do {
-        bool found;
         /* Asked again for each step: a session may have come meanwhile. */
         struct stamp floor = find_floor(r, database, &server_site);
-        rc = sweep_step(r, database, now_ms - horizon_ms, &floor, &position, &found, ec);
-    } while (rc == SYNC_OK && position.len > 0 && !is_stopping(r));
+        rc = sweep_step(r, database, now_ms - horizon_ms, &floor, &position, pruned, ec);
+    } while (rc == SYNC_OK && position.len > 0 && !is_stopping(r, stop));
     buf_deinit(&position);
     return rc;
 }
 
-static void sweep(struct retention *r)
+/* The databases of one shard, in order. */
+static enum sync_err sweep_shard(struct retention *r, struct shard *shard, const atomic_bool *stop,
+                                 uint64_t *pruned, struct err_ctx *ec)
 {
-    struct err_ctx ec;
-    for (uint32_t i = 0; i < store_shard_count(r->server->store); i++) {
-        char name[DATABASE_ID_MAX], next[DATABASE_ID_MAX];
-        size_t len = 0, next_len;
-        bool found = true;
-        while (found && !is_stopping(r)) {
-            enum sync_err rc = shard_next_database(store_shard(r->server->store, i), slice_of(name, len),
-                                                   next, &next_len, &found, &ec);
-            if (rc == SYNC_OK && found) {
-                memcpy(name, next, next_len);
-                len = next_len;
-                rc = sweep_database(r, slice_of(name, len), &ec);
-            }
-            if (rc != SYNC_OK) {
-                log_error(&r->server->logger, LOG_STORAGE, "retention.failed",
-                          LOG_SLICE("db", slice_of(name, len)), LOG_FAILURE(&ec),
-                          LOG_STR("next", "tried again with the next sweep"));
-                break;
-            }
+    char name[DATABASE_ID_MAX], next[DATABASE_ID_MAX];
+    size_t len = 0, next_len;
+    bool found = true;
+    enum sync_err rc = SYNC_OK;
+    while (rc == SYNC_OK && found && !is_stopping(r, stop)) {
+        rc = shard_next_database(shard, slice_of(name, len), next, &next_len, &found, ec);
+        if (rc == SYNC_OK && found) {
+            memcpy(name, next, next_len);
+            len = next_len;
+            rc = sweep_database(r, slice_of(name, len), stop, pruned, ec);
         }
     }
+    if (rc != SYNC_OK)
+        log_error(&r->server->logger, LOG_STORAGE, "retention.failed", LOG_SLICE("db", slice_of(name, len)),
+                  LOG_FAILURE(ec), LOG_STR("next", "tried again with the next sweep"));
+    return rc;
+}
+
+enum sync_err retention_sweep(struct retention *r, const atomic_bool *stop, uint64_t *ret_pruned,
+                              struct err_ctx *ec)
+{
+    enum sync_err first = SYNC_OK;
+    *ret_pruned = 0;
+    for (uint32_t i = 0; i < store_shard_count(r->server->store); i++) {
+        struct err_ctx why;
+        enum sync_err rc = sweep_shard(r, store_shard(r->server->store, i), stop, ret_pruned, &why);
+        if (rc == SYNC_OK || first != SYNC_OK) continue;
+        first = rc;
+        *ec = why;
+    }
+    if (is_stopping(r, stop)) return err_set(ec, SYNC_ECANCELED, "the server stops");
+    return first;
 }
 
 static void *run(void *arg)
 {
     struct retention *r = arg;
-    while (sleep_until_next(r)) sweep(r);
+    while (sleep_until_next(r)) {
+        uint64_t pruned;
+        struct err_ctx ec; /* told where it happened */
+        if (!coordinator_hands_out_sweeps(r->server->coordinator))
+            (void)retention_sweep(r, NULL, &pruned, &ec);
+    }
     return NULL;
 }
 

@@ -5,6 +5,9 @@
  * the watermark of a session that is connected: what such a client has not fetched yet stays. Whoever comes
  * back with an older watermark is told (protocol section 8.4).
  *
+ * Where several instances share an object store, their leader says when it is time (server/coordinator/):
+ * then this thread leaves it to the tickets, and retention_sweep() runs on theirs.
+ *
  * Threads: start, take and stop on the main thread. */
 #ifndef SERVER_RETENTION_H
 #define SERVER_RETENTION_H
@@ -13,7 +16,9 @@
 #include "core/err.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct server;
 
@@ -30,6 +35,14 @@ struct retention {
 };
 
 enum sync_err retention_start(struct retention *r, struct server *server, struct err_ctx *ec);
+
+/* One walk over all databases, now, on the caller's thread; not on a loop or a store thread. *ret_pruned:
+ * what was removed. SYNC_ECANCELED: `stop` was raised, or the server stops. Else the first database's error:
+ * it is left for the next time, the others of its shard as well. */
+enum sync_err retention_sweep(struct retention *r, const atomic_bool *stop, uint64_t *ret_pruned,
+                              struct err_ctx *ec);
+uint64_t retention_interval_ms(struct retention *r); /* between two sweeps, as it is set now */
+
 void retention_take(struct retention *r, const struct config_sync *config); /* its settings, changed */
 void retention_stop(struct retention *r); /* all-zero ones too; loops and store threads still run */
 

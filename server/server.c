@@ -1,9 +1,11 @@
 #include "server/server.h"
 
+#include "server/coordinator/coordinator.h"
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/store_thread.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/version.h"
 
 #include <errno.h>
@@ -121,6 +123,11 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
     enum sync_err rc = store_open(&cfg, &s->store, ec);
     if (rc != SYNC_OK) {
         err_wrap(ec, "open the store in %s", cfg.dir);
+        if (rc == SYNC_EFORMAT)
+            log_error(&s->logger, LOG_STORAGE, "store.damaged", LOG_STR("dir", cfg.dir),
+                      LOG_STR("next",
+                              "`sync-coordinator store verify DIR` tells what is damaged, `store repair "
+                              "DIR` mends what can be mended and keeps a copy"));
         return rc;
     }
     for (uint32_t i = 0; i < store_shard_count(s->store); i++) {
@@ -172,9 +179,11 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = presence_start(&s->presence, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
+    if (rc == SYNC_OK && s->config->coordinator.enabled) rc = coordinator_new(s, &s->coordinator, ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
     if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, s, ec);
+    if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
 }
 
@@ -201,9 +210,10 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
     }
     atomic_store(&s->ready, true);
     log_info(&s->logger, LOG_SERVER, "server.listening", LOG_STR("host", config->server.host),
-             LOG_U64("port", s->port), LOG_STR("base_path", config->server.base_path),
-             LOG_U64("threads", s->loop_count), LOG_U64("shards", s->store_thread_count),
-             LOG_U64("databases", server_database_count(s)), LOG_STR("version", SYNC_VERSION));
+             LOG_U64("port", s->port), LOG_BOOL("tls", tls_is_on(config)),
+             LOG_STR("base_path", config->server.base_path), LOG_U64("threads", s->loop_count),
+             LOG_U64("shards", s->store_thread_count), LOG_U64("databases", server_database_count(s)),
+             LOG_STR("version", SYNC_VERSION));
     return SYNC_OK;
 }
 
@@ -250,6 +260,8 @@ static void drain(struct server *s)
 void server_stop(struct server *s)
 {
     presence_cancel(&s->presence);
+    coordinator_stop(s->coordinator,
+                     s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);
     retention_stop(&s->retention);
     snapshots_stop(&s->snapshots);
@@ -259,6 +271,7 @@ void server_stop(struct server *s)
     objects_stop_jobs(&s->objects);
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
+    coordinator_free(s->coordinator);
     free(s->loops);
     free(s->store_threads);
     snapshots_free(&s->snapshots);

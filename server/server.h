@@ -31,13 +31,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct coordinator;
 struct loop;
 struct store_thread;
 
 struct server {
-    const struct config
-        *config;               /* of the start: for what only a restart changes (core/options.c says what) */
-    struct settings *settings; /* in force; main thread only, a loop has its own (settings.h) */
+    const struct config *config; /* of the start: for what only a restart changes, as core/options.c says */
+    struct settings *settings;   /* in force; main thread only, a loop has its own (settings.h) */
     struct logger logger;
     struct sync_metrics metrics;
     char listen_address[LISTEN_ADDRESS_MAX]; /* numeric */
@@ -53,6 +53,7 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct coordinator *coordinator; /* NULL: not enabled */
     struct receiving receiving;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
     _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */

@@ -21,7 +21,8 @@ static enum sync_err make(struct settings *s, const struct config *config, struc
     s->config = config;
     s->session = session_config_of(config);
     s->auth = auth_new(&config->auth);
-    return s->auth == NULL ? err_set(ec, SYNC_ENOMEM, "no memory for the tokens") : SYNC_OK;
+    if (s->auth == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the tokens");
+    return tls_identity_load(&config->tls, &s->tls, ec);
 }
 
 static enum sync_err no_memory(struct err_ctx *ec)
@@ -67,6 +68,7 @@ void settings_unref(struct settings *s)
 {
     if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1) return;
     auth_free(s->auth);
+    tls_identity_free(s->tls);
     config_unload(&s->loaded);
     free(s);
 }

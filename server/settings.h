@@ -15,6 +15,7 @@
 #include "core/err.h"
 #include "core/session.h"
 #include "server/auth.h"
+#include "server/tls.h"
 
 #include <stdatomic.h>
 
@@ -23,13 +24,15 @@ struct settings {
     const struct config *config;
     struct session_config session;
     struct auth *auth;
+    struct tls_identity *tls;    /* NULL: no TLS */
     struct loaded_config loaded; /* owns what config points to; all zero for the one of the start */
 };
 
-/* The settings of the start, by a configuration that outlives all others. Errors: SYNC_ENOMEM. */
+/* The settings of the start, by a configuration that outlives all others. Errors: SYNC_ENOMEM; SYNC_ECONFIG
+ * for a certificate or key that cannot be used. */
 enum sync_err settings_first(const struct config *config, struct settings **ret, struct err_ctx *ec);
 
-/* The settings of a reload. Takes `loaded` on success. Errors: SYNC_ENOMEM. */
+/* The settings of a reload. Takes `loaded` on success. Errors likewise. */
 enum sync_err settings_next(struct loaded_config *loaded, struct settings **ret, struct err_ctx *ec);
 
 struct settings *settings_ref(struct settings *s);

@@ -23,6 +23,11 @@ uint64_t system_monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t system_boot_ms(void)
+{
+    return clock_ns(CLOCK_BOOTTIME) / 1000000u;
+}
+
 void system_random(void *ret, size_t len)
 {
     if (getrandom(ret, len, 0) != (ssize_t)len) abort(); /* up to 256 bytes it cannot fall short */

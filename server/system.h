@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 uint64_t system_wall_ms(void);      /* since 1970, UTC; may step */
-uint64_t system_monotonic_ns(void); /* only goes forward */
+uint64_t system_monotonic_ns(void); /* only goes forward; stands still while the machine is suspended */
+uint64_t system_boot_ms(void);      /* only goes forward, and counts suspends */
 void system_random(void *ret, size_t len);
 uint64_t system_random_u64(void);
 uint64_t system_resident_bytes(void); /* of this process */

@@ -80,6 +80,15 @@ enum sync_err format_file_parse(struct slice text, struct format_file *ret, stru
     return SYNC_OK;
 }
 
+bool format_file_is_foreign(struct slice text)
+{
+    struct slice prefix = slice_str(first_line);
+    uint32_t format;
+    if (!slice_starts_with(text, prefix)) return false;
+    text = slice_of(text.bytes + prefix.len, text.len - prefix.len);
+    return take_number(&text, "format ", &format) && format != STORE_FORMAT;
+}
+
 static enum sync_err io_error(struct err_ctx *ec, const char *doing)
 {
     return err_set(ec, SYNC_EIO, "%s: %s", doing, strerror(errno));

@@ -29,6 +29,10 @@ struct format_file {
 /* Errors: SYNC_EFORMAT for another format and for anything that format_file_text() would not have written. */
 enum sync_err format_file_parse(struct slice text, struct format_file *ret, struct err_ctx *ec);
 
+/* Is it the FORMAT of a store, whole so far as it can be read, of a format that this build does not know?
+ * Such a store is healthy, and not this build's to mend. */
+bool format_file_is_foreign(struct slice text);
+
 /* Zero terminated. Returns the length. */
 size_t format_file_text(const struct format_file *f, char ret[FORMAT_FILE_BYTES_MAX]);
 

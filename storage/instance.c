@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Takes over and frees LevelDB's text. */
+/* Takes over and frees LevelDB's text, whose first word is all that LevelDB's C interface tells of the kind
+ * of failure: damage stays until somebody repairs it, everything else may go by itself. */
 enum sync_err instance_error(struct err_ctx *ec, const char *doing, char *text)
 {
-    enum sync_err rc = err_set(ec, SYNC_ESTORE, "%s: %s", doing, text);
+    bool damaged = slice_starts_with(slice_str(text), slice_str("Corruption:"));
+    enum sync_err rc = err_set(ec, damaged ? SYNC_EFORMAT : SYNC_ESTORE, "%s: %s", doing, text);
     leveldb_free(text);
     return rc;
 }

@@ -21,6 +21,11 @@ static uint64_t get_le(const char *bytes, int count)
     return n;
 }
 
+static uint32_t mask(uint32_t crc)
+{
+    return (crc >> 15 | crc << 17) + CRC_MASK_DELTA;
+}
+
 static size_t block_left(size_t at)
 {
     return LOG_BLOCK_BYTES - at % LOG_BLOCK_BYTES;
@@ -41,9 +46,7 @@ static bool piece_at(struct slice file, size_t at, struct piece *ret)
     size_t len = (size_t)get_le(head + 4, 2);
     size_t room = block_left(at) < file.len - at ? block_left(at) : file.len - at;
     if (type < PIECE_FULL || type > PIECE_LAST || len > room - LOG_PIECE_HEAD_BYTES) return false;
-    uint32_t crc = crc32c(slice_of(head + 6, 1 + len));
-    uint32_t masked = (crc >> 15 | crc << 17) + CRC_MASK_DELTA;
-    if (masked != (uint32_t)get_le(head, 4)) return false;
+    if (mask(crc32c(slice_of(head + 6, 1 + len))) != (uint32_t)get_le(head, 4)) return false;
     *ret = (struct piece){.type = (enum piece_type)type,
                           .data = slice_of(head + LOG_PIECE_HEAD_BYTES, len),
                           .end = at + LOG_PIECE_HEAD_BYTES + len};
@@ -67,6 +70,38 @@ bool log_record_at(struct slice file, size_t at, struct buf *record, size_t *ret
         *ret_end = p.end;
         return true;
     }
+}
+
+static void put_piece(struct buf *file, enum piece_type type, struct slice data)
+{
+    if (!buf_reserve(file, LOG_PIECE_HEAD_BYTES + data.len)) return;
+    size_t at = file->len;
+    char *head = file->bytes + at;
+    head[4] = (char)(data.len & 0xff);
+    head[5] = (char)(data.len >> 8);
+    head[6] = (char)type;
+    file->len += LOG_PIECE_HEAD_BYTES;
+    buf_put_slice(file, data);
+    uint32_t masked = mask(crc32c(slice_of(head + 6, 1 + data.len)));
+    for (int i = 0; i < 4; i++) head[i] = (char)(masked >> 8 * i);
+}
+
+void log_record_put(struct buf *file, struct slice record)
+{
+    bool first = true;
+    do {
+        while (skip_trailer(file->len) != file->len && file->failed == SYNC_OK) buf_put_char(file, 0);
+        size_t room = block_left(file->len) - LOG_PIECE_HEAD_BYTES;
+        size_t len = record.len < room ? record.len : room;
+        bool last = len == record.len;
+        put_piece(file,
+                  first  ? last ? PIECE_FULL : PIECE_FIRST
+                  : last ? PIECE_LAST
+                         : PIECE_MIDDLE,
+                  slice_of(record.bytes, len));
+        record = slice_of(record.bytes + len, record.len - len);
+        first = false;
+    } while (record.len > 0 && file->failed == SYNC_OK);
 }
 
 bool log_ends_at(struct slice file, size_t at)

@@ -33,6 +33,9 @@ enum {
  * check), and says where it ends. False when no whole record begins there. */
 bool log_record_at(struct slice file, size_t at, struct buf *record, size_t *ret_end);
 
+/* Appends the record to a file that is made of nothing but such records. */
+void log_record_put(struct buf *file, struct slice record);
+
 /* Is nothing but the unusable rest of a block behind `at`? */
 bool log_ends_at(struct slice file, size_t at);
 

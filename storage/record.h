@@ -37,6 +37,7 @@
 enum {
     RECORD_BYTES_MAX = 1 << 29, /* of one record; a message is smaller, its setting included */
     RECORD_POINTER_BYTES_MIN = 2,
+    RECORD_INLINE_BYTES_MAX = 4096, /* a fact whose log record would be longer is only pointed to there */
     DATABASE_RECORD_BYTES = 1 + 4 + SITE_ID_BYTES + 2 * 14,
     DATABASE_RECORD_BYTES_MAX = DATABASE_RECORD_BYTES + 1 + 4,
     COUNTER_RECORD_BYTES = 1 + 4,

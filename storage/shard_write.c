@@ -1,10 +1,5 @@
 #include "storage/shard_write.h"
 
-enum {
-    /* A fact whose log record would be longer rests only under its own key, and the log points there. */
-    LOG_INLINE_BYTES_MAX = 4096,
-};
-
 static enum sync_err no_memory(struct err_ctx *ec)
 {
     return err_set(ec, SYNC_ENOMEM, "no memory to write facts");
@@ -119,7 +114,7 @@ static enum sync_err put_log_entry(struct writing *a, const struct fact *f, cons
 {
     struct key log_key;
     size_t len = record_logged_size(f);
-    bool inlined = len <= LOG_INLINE_BYTES_MAX;
+    bool inlined = len <= RECORD_INLINE_BYTES_MAX;
     struct slice rest =
         slice_of(key->bytes + KEY_HEAD_BYTES - 1, key->len - (KEY_HEAD_BYTES - 1)); /* with its kind */
     if (!inlined) len = 1 + rest.len;

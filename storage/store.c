@@ -2,6 +2,7 @@
 
 #include "storage/format_file.h"
 #include "storage/shard_internal.h"
+#include "storage/store_check.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,8 +20,6 @@
 enum {
     STORE_OPEN_FILES_MAX = 4736, /* of all shards together; LevelDB takes no less than 74 for each */
     SHARD_OPEN_FILES_MAX = 500,
-    BLOOM_BITS_PER_KEY = 10, /* 1 % of the look-ups of what is not there read a block */
-    SHARD_NAME_MAX = sizeof "shard-00",
 };
 
 static_assert(STORE_SHARDS_MAX * 74 <= STORE_OPEN_FILES_MAX, "LevelDB's least, for each shard");
@@ -76,15 +75,15 @@ static enum sync_err make_dirs(const char *dir, struct err_ctx *ec)
     return SYNC_OK;
 }
 
-static void shard_name(uint32_t index, char ret[SHARD_NAME_MAX])
+static void shard_name(uint32_t index, char ret[STORE_SHARD_NAME_MAX])
 {
-    (void)snprintf(ret, SHARD_NAME_MAX, "shard-%02u", (unsigned)(index % 100));
+    (void)snprintf(ret, STORE_SHARD_NAME_MAX, STORE_SHARD_NAME_FORMAT, (unsigned)(index % 100));
 }
 
 /* A directory with shards and without FORMAT has lost it: to begin anew there would mix two stores. */
 static enum sync_err begin_store(struct store *s, const struct store_config *cfg, struct err_ctx *ec)
 {
-    char name[SHARD_NAME_MAX];
+    char name[STORE_SHARD_NAME_MAX];
     struct stat st;
     shard_name(0, name);
     if (fstatat(s->dir_fd, name, &st, 0) == 0)
@@ -109,6 +108,9 @@ static enum sync_err open_dir(struct store *s, const struct store_config *cfg, s
         if (errno == EWOULDBLOCK) return err_set(ec, SYNC_ESTORE, "in use by another process");
         return io_error(ec, "lock the directory");
     }
+    struct stat st;
+    if (fstatat(s->dir_fd, STORE_REPAIRING_NAME, &st, 0) == 0)
+        return err_set(ec, SYNC_EFORMAT, "a repair was begun and has not ended: run it again");
     enum sync_err rc = format_file_read(s->dir_fd, &s->format, &found, ec);
     if (rc == SYNC_OK && !found) rc = begin_store(s, cfg, ec);
     return rc;
@@ -118,7 +120,7 @@ static void make_options(struct store *s, const struct store_config *cfg)
 {
     uint32_t files = STORE_OPEN_FILES_MAX / s->format.shards;
     s->cache = leveldb_cache_create_lru(cfg->block_cache_bytes);
-    s->bloom = leveldb_filterpolicy_create_bloom(BLOOM_BITS_PER_KEY);
+    s->bloom = leveldb_filterpolicy_create_bloom(STORE_BLOOM_BITS_PER_KEY);
     s->options = leveldb_options_create();
     leveldb_options_set_create_if_missing(s->options, 1);
     leveldb_options_set_cache(s->options, s->cache);
@@ -136,7 +138,7 @@ static void make_options(struct store *s, const struct store_config *cfg)
  * been lost, and to make it anew would be to begin its databases anew. */
 static enum sync_err check_shards(const struct store *s, struct err_ctx *ec)
 {
-    char name[SHARD_NAME_MAX], current[SHARD_NAME_MAX + sizeof "/CURRENT"];
+    char name[STORE_SHARD_NAME_MAX], current[STORE_SHARD_NAME_MAX + sizeof "/CURRENT"];
     struct stat st;
     bool used = false;
     uint32_t missing = UINT32_MAX;
@@ -157,7 +159,7 @@ static enum sync_err open_shards(struct store *s, const struct store_config *cfg
                               .sync = cfg->sync,
                               .allow_resurrection = cfg->allow_resurrection,
                               .database_cache_max = DATABASE_CACHE_MAX};
-    char name[SHARD_NAME_MAX], path[PATH_MAX];
+    char name[STORE_SHARD_NAME_MAX], path[PATH_MAX];
     memcpy(sc.identity, s->format.identity, sizeof sc.identity);
     if (getrandom(&sc.hash_seed, sizeof sc.hash_seed, 0) != sizeof sc.hash_seed)
         return io_error(ec, "get random bytes");
@@ -225,9 +227,14 @@ struct shard *store_shard(struct store *s, uint32_t index)
 
 /* 64-bit FNV-1a, its halves folded, modulo the number of shards. Part of the stored format: a database is
  * found again only where this sent it. */
-uint32_t store_shard_of(const struct store *s, struct slice database)
+uint32_t store_hash(struct slice database, uint32_t shards)
 {
     uint64_t h = 0xcbf29ce484222325u;
     for (size_t i = 0; i < database.len; i++) h = (h ^ (uint8_t)database.bytes[i]) * 0x100000001b3u;
-    return (uint32_t)((h ^ h >> 32) % s->format.shards);
+    return (uint32_t)((h ^ h >> 32) % shards);
+}
+
+uint32_t store_shard_of(const struct store *s, struct slice database)
+{
+    return store_hash(database, s->format.shards);
 }

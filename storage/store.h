@@ -19,7 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STORE_SHARDS_MAX = 64 };
+enum {
+    STORE_SHARDS_MAX = 64,
+    STORE_SHARD_NAME_MAX = sizeof "shard-00",
+    STORE_BLOOM_BITS_PER_KEY = 10, /* 1 % of the look-ups of what is not there read a block */
+};
+
+#define STORE_SHARD_NAME_FORMAT "shard-%02u"
 
 struct shard;
 struct store;
@@ -48,5 +54,8 @@ struct shard *store_shard(struct store *s, uint32_t index);
 
 /* The shard that a database belongs to. Any thread. */
 uint32_t store_shard_of(const struct store *s, struct slice database);
+
+/* The same for a store of so many shards. */
+uint32_t store_hash(struct slice database, uint32_t shards);
 
 #endif

@@ -154,6 +154,9 @@ static struct sample sample_of(const struct option *o)
         size_t size = sizeof s.texts[i];
         switch (o->kind) {
         case OPTION_NUMBER: snprintf(text, size, "%llu", (unsigned long long)o->max - (unsigned)i); break;
+        case OPTION_DECIMAL:
+            snprintf(text, size, "%llu.%d", (unsigned long long)o->max / 100 - 1, 25 * (i + 1));
+            break;
         case OPTION_BOOLEAN:
         case OPTION_ORIGIN: snprintf(text, size, "%s", i == 1 ? "false" : "true"); break;
         case OPTION_CHOICE: snprintf(text, size, "%s", o->choices[(i + 1) % 2]); break;
@@ -167,18 +170,17 @@ static struct sample sample_of(const struct option *o)
     return s;
 }
 
-/* {"section": {"key": VALUE}} of the option's path. */
+/* {"section": {"key": VALUE}} of the option's path, with as many sections as it has. */
 static void write_file(const struct option *o, const struct sample *s, char *ret, size_t size)
 {
-    char value[60], path[60];
+    char value[60], path[80];
+    size_t depth = 1, n = 0;
     snprintf(value, sizeof value, s->json, s->texts[0]);
     snprintf(path, sizeof path, "%s", o->path);
-    char *dot = strchr(path, '.');
-    if (dot != NULL) *dot = '\0';
-    if (dot == NULL)
-        snprintf(ret, size, "{\"%s\": %s}", path, value);
-    else
-        snprintf(ret, size, "{\"%s\": {\"%s\": %s}}", path, dot + 1, value);
+    for (char *part = strtok(path, "."); part != NULL; part = strtok(NULL, "."), depth++)
+        n += (size_t)snprintf(ret + n, size - n, "{\"%s\": ", part);
+    n += (size_t)snprintf(ret + n, size - n, "%s", value);
+    while (--depth > 0) n += (size_t)snprintf(ret + n, size - n, "}");
 }
 
 /* Does the option of c hold what this text means? */
@@ -219,7 +221,12 @@ Test(config, every_option_is_read_from_every_source)
                 environment[variable_count++] = "SYNC_LIMIT_RECEIVING_BYTES=1099511627776";
             if (strcmp(o->path, "auth.mode") == 0 && sources != 0)
                 environment[variable_count++] = "SYNC_AUTH_TOKENS_FILE=some-token";
-            if (strcmp(o->path, "storage.durability") == 0 || strcmp(o->path, "diskEviction.enabled") == 0)
+            if (strcmp(o->path, "tls.cert") == 0 && sources != 0)
+                environment[variable_count++] = "SYNC_TLS_KEY=key";
+            if (strcmp(o->path, "tls.key") == 0 && sources != 0)
+                environment[variable_count++] = "SYNC_TLS_CERT=cert";
+            if (strcmp(o->path, "storage.durability") == 0 || strcmp(o->path, "diskEviction.enabled") == 0 ||
+                strcmp(o->path, "coordinator.enabled") == 0)
                 environment[variable_count++] = "SYNC_OBJECT_DIR=objects";
             if (sources & 2) environment[variable_count++] = variable;
             if (sources & 4) flags[flag_count++] = flag;
@@ -238,6 +245,19 @@ Test(config, every_option_is_read_from_every_source)
             cr_assert(holds(o, &loaded.config, text), "%s, sources %u", o->path, sources);
         }
     }
+}
+
+Test(config, a_coordinator_needs_an_object_store_and_times_that_fit)
+{
+    bad(STRINGS("--coordinator-enabled=true"), STRINGS(), FILES(),
+        "coordinator.enabled (--coordinator-enabled): instances meet in an object store: set s3.bucket or "
+        "object.dir");
+    good(STRINGS("--coordinator-enabled=true", "--object-dir=objects"), STRINGS(), FILES());
+    bad(STRINGS("--coordinator-enabled=true", "--object-dir=objects", "--coordinator-lease-timeout-ms=5000"),
+        STRINGS(), FILES(),
+        "coordinator: leaseTimeoutMs is 5000, less than two heartbeats of 5000: one late answer of the "
+        "object store "
+        "would end the lease of a leader that is well");
 }
 
 Test(config, the_default_file_need_not_be_there_but_a_named_one_must)
@@ -405,4 +425,17 @@ Test(config, help_and_version_look_at_nothing_else)
     cr_assert_eq(loaded.command, CONFIG_CHECK);
     bad(STRINGS("--check-config"), STRINGS("SYNC_PORT=x"), FILES(),
         "SYNC_PORT: \"x\" is not a whole number from 0 to 65535");
+}
+
+Test(config, tls_needs_both_files)
+{
+    struct loaded_config c;
+    struct err_ctx ec;
+    cr_assert_eq(load(STRINGS("--tls-cert=a"), STRINGS(), FILES(), &c, &ec), SYNC_ECONFIG);
+    cr_assert_str_eq(ec.text, "tls.cert (--tls-cert) is given without tls.key: TLS needs both");
+    cr_assert_eq(load(STRINGS(), STRINGS("SYNC_TLS_KEY=a"), FILES(), &c, &ec), SYNC_ECONFIG);
+    cr_assert_str_eq(ec.text, "tls.key (SYNC_TLS_KEY) is given without tls.cert: TLS needs both");
+    cr_assert_eq(load(STRINGS("--tls-cert=a", "--tls-key=b"), STRINGS(), FILES(), &c, &ec), SYNC_OK);
+    cr_assert_str_eq(c.config.tls.cert, "a");
+    config_unload(&c);
 }

@@ -103,6 +103,35 @@ Test(options, a_number_is_written_into_its_own_field)
     }
 }
 
+Test(options, a_decimal_has_two_places_and_is_shown_as_it_was_given)
+{
+    static const struct {
+        const char *text, *shown;
+        uint32_t value;
+    } rows[] = {{"2", "2.0", 200},
+                {"2.0", "2.0", 200},
+                {"2.5", "2.5", 250},
+                {"2.05", "2.05", 205},
+                {" 1000 ", "1000.0", 100000}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf b = buf_make(100);
+        good("coordinator.contention.threshold", rows[i].text);
+        cr_assert_eq(config.coordinator.contention.threshold_percent, rows[i].value, "%s", rows[i].text);
+        option_put_value(option("coordinator.contention.threshold"), &config, &b);
+        cr_assert(slice_is(buf_slice(&b), rows[i].shown), "%s", rows[i].text);
+        buf_deinit(&b);
+    }
+    static const char *const wrong[] = {"",   ".",   "2.",   ".5",      "2.555",       "2.5.5",
+                                        "-2", "2e1", "0.99", "1000.01", "99999999999", "2,5"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char error[200];
+        snprintf(error, sizeof error,
+                 "\"%s\" is not a number from 1.00 to 1000.00, with at most two decimal places", wrong[i]);
+        bad("coordinator.contention.threshold", wrong[i], error);
+    }
+    arena_deinit(&arena);
+}
+
 Test(options, numbers_are_decimal_and_within_their_range)
 {
     good("port", "0");

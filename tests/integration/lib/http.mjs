@@ -1,6 +1,7 @@
 // http.mjs -- an HTTP client that hides nothing: the path goes out as it is written, every header can be set,
 // and the answer keeps its status, headers and raw body.
 import http from 'node:http';
+import https from 'node:https';
 import { factSets, watermarkOf } from './facts.mjs';
 import { within } from './wait.mjs';
 import { compareHlc } from './ids.mjs';
@@ -8,6 +9,8 @@ import { compareHlc } from './ids.mjs';
 const PAGES_MAX = 10_000;
 
 const keepAlive = new http.Agent({ keepAlive: true, maxSockets: 64 });
+// Of whom a certificate is, the tests that are about it say themselves.
+const keepAliveSecure = new https.Agent({ keepAlive: true, maxSockets: 64, rejectUnauthorized: false });
 
 export class Answer {
   constructor(status, headers, body, method) {
@@ -35,11 +38,13 @@ function framed(headers, body) {
 }
 
 // url is the origin and base path; `path` is appended without any encoding.
-export function request(url, { method = 'GET', path = '', headers = {}, body, agent = keepAlive, ms } = {}) {
-  const { hostname, port, pathname } = new URL(url);
+export function request(url, { method = 'GET', path = '', headers = {}, body, agent, ms } = {}) {
+  const { protocol, hostname, port, pathname } = new URL(url);
+  const module = protocol === 'https:' ? https : http;
   const answered = new Promise((resolve, reject) => {
-    const options = { hostname, port, method, path: pathname + path, headers: framed(headers, body), agent };
-    const req = http.request(options, (res) => {
+    const options = { hostname, port, method, path: pathname + path, headers: framed(headers, body),
+      agent: agent ?? (module === https ? keepAliveSecure : keepAlive) };
+    const req = module.request(options, (res) => {
       const parts = [];
       res.on('data', (part) => parts.push(part));
       res.on('end', () => resolve(new Answer(res.statusCode, res.headers, Buffer.concat(parts), method)));

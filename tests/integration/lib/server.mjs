@@ -123,12 +123,16 @@ export class Server {
     return this;
   }
 
+  get #secure() {
+    return this.settings['tls.cert'] === undefined ? '' : 's';
+  }
+
   get base() {
-    return `http://127.0.0.1:${this.port}${this.basePath}`;
+    return `http${this.#secure}://127.0.0.1:${this.port}${this.basePath}`;
   }
 
   get webSocketUrl() {
-    return `ws://127.0.0.1:${this.port}${this.basePath}/ws`;
+    return `ws${this.#secure}://127.0.0.1:${this.port}${this.basePath}/ws`;
   }
 
   get pid() {
