@@ -70,6 +70,10 @@ enum sync_err listen_resolve(const char *host, uint16_t port, char ret_address[L
 enum { ACCEPTS_MAX = 64 }; /* at one wake-up: those who are in must not wait for all who come */
 enum { PAUSE_MS = 100 };
 
+/* What the kernel may hold of a connection beyond what is on its way. Without this it takes megabytes for a
+ * client that does not read, copied for each, before the session's queue, which shares them, has to. */
+enum { UNSENT_BYTES_MAX = 128 << 10 };
+
 /* Said before any memory is spent on the connection; where TLS would have to be agreed on first, closing says
  * it. Its request is not read, so the client may see the connection break instead; either way it comes again
  * later. */
@@ -127,7 +131,7 @@ void listener_resume(struct listener *n)
 
 static enum sync_err bind_shared(struct listener *n, const struct addrinfo *a, struct err_ctx *ec)
 {
-    int one = 1;
+    int one = 1, unsent = UNSENT_BYTES_MAX;
     n->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (n->fd < 0) return err_set(ec, SYNC_EIO, "make a socket: %s", strerror(errno));
     if (setsockopt(n->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
@@ -137,6 +141,9 @@ static enum sync_err bind_shared(struct listener *n, const struct addrinfo *a, s
         (void)close(n->fd);
         return rc;
     }
+    /* Accepted sockets inherit it. Where the kernel does not know it there is more memory at stake, no more.
+     */
+    (void)setsockopt(n->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     return SYNC_OK;
 }
 

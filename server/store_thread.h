@@ -16,7 +16,7 @@
 
 struct server;
 
-enum { GROUP_FACTS_MAX = 50000 }; /* a group ends with the batch that reaches it */
+enum { GROUP_FACTS_MAX = 5000 }; /* a group ends with the batch that reaches it */
 
 /* A batch to apply (run is NULL, and it is a struct apply_job: the thread forms groups), or any other work on
  * the shard. */

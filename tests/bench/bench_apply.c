@@ -6,7 +6,8 @@
 
 enum {
     CONNECTIONS_MAX = 256,
-    SHORT_BYTES = 48 << 20, /* of messages made for one row */
+    SMOKE_BYTES = 3 << 20, /* of messages made for one row */
+    SHORT_BYTES = 48 << 20,
     LONG_BYTES = 256 << 20,
     TRANSACTION_BYTES = 1000, /* about */
 };
@@ -49,7 +50,7 @@ static void report_limit(struct bench *b, const struct apply_run *r, double grou
     double per_batch = groups > 0 ? (double)r->answered / groups : (double)connections;
     const struct store_limit limit = {.dir = b->limit_dir, .sync = b->sync};
     double cpu_ns,
-        raw = limit_store(&limit, &r->messages, r->answered, per_batch, b->long_run ? 10 : 3, &cpu_ns);
+        raw = limit_store(&limit, &r->messages, r->answered, per_batch, AT_SCALE(b, 1, 3, 10), &cpu_ns);
     report_number(&b->report, "raw_leveldb_transactions_per_s", raw, 0);
     report_number(&b->report, "ratio_to_raw", rate / raw, 3);
     report_number(&b->report, "raw_cpu_us_per_transaction", cpu_ns / 1000, 2);
@@ -59,7 +60,7 @@ static void run_row(struct bench *b, size_t transactions, size_t connections, bo
 {
     struct author author;
     struct apply_run r = {0};
-    size_t bytes = b->long_run ? LONG_BYTES : SHORT_BYTES;
+    size_t bytes = AT_SCALE(b, SMOKE_BYTES, SHORT_BYTES, LONG_BYTES);
     struct writer *writers = must(calloc(connections, sizeof *writers));
     char database[64], site[SITE_ID_TEXT + 1];
     author_init(&author);
@@ -74,7 +75,7 @@ static void run_row(struct bench *b, size_t transactions, size_t connections, bo
     }
     double groups = server_metric(&b->loop, &b->server.target, "sync_store_groups_total");
     uint64_t cpu_ns = server_cpu_ns(&b->server), began_ns = now_ns();
-    r.deadline_ns = began_ns + (b->long_run ? 10 : 2) * (uint64_t)NS_PER_S;
+    r.deadline_ns = began_ns + AT_SCALE(b, NS_PER_S / 10, 2ull * NS_PER_S, 10ull * NS_PER_S);
     for (size_t i = 0; i < connections; i++) send_next(&writers[i]);
     while (r.answered < r.next) conn_loop_step(&b->loop, 1000);
     double took_s = (double)(r.ended_ns - began_ns) / NS_PER_S;
@@ -99,12 +100,21 @@ static void run_row(struct bench *b, size_t transactions, size_t connections, bo
     messages_deinit(&r.messages);
 }
 
+static bool is_wanted(const struct bench *b, size_t transactions, size_t connections)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "%zux%zu", transactions, connections);
+    return b->row == NULL || strcmp(b->row, name) == 0;
+}
+
 void bench_apply(struct bench *b)
 {
     static const size_t transactions[] = {1, 10, 100}, connections[] = {1, 16, CONNECTIONS_MAX};
     report_array(&b->report, "apply");
     for (size_t i = 0; i < 3; i++)
-        for (size_t j = 0; j < 3; j++) run_row(b, transactions[i], connections[j], false);
-    run_row(b, 1, CONNECTIONS_MAX, true);
+        for (size_t j = 0; j < 3; j++)
+            if (is_wanted(b, transactions[i], connections[j]))
+                run_row(b, transactions[i], connections[j], false);
+    if (b->row == NULL) run_row(b, 1, CONNECTIONS_MAX, true);
     report_end(&b->report, ']');
 }

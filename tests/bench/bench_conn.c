@@ -34,6 +34,25 @@ static void watch(struct conn *c, int op, uint32_t events)
     if (epoll_ctl(c->loop->epoll_fd, op, c->fd, &e) != 0) die("epoll_ctl: %s", strerror(errno));
 }
 
+void conn_pause(struct conn *c)
+{
+    if (!c->paused && epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL) != 0)
+        die("epoll_ctl: %s", strerror(errno));
+    c->paused = true;
+}
+
+void conn_resume(struct conn *c)
+{
+    if (c->paused) watch(c, EPOLL_CTL_ADD, c->out.len > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    c->paused = false;
+}
+
+void conn_limit_receiving(struct conn *c, int bytes)
+{
+    if (setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0)
+        die("SO_RCVBUF: %s", strerror(errno));
+}
+
 static size_t write_now(struct conn *c, const struct iovec *pieces, size_t count)
 {
     struct msghdr m = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
@@ -53,7 +72,7 @@ void conn_put(struct conn *c, struct slice head, struct slice body)
     size_t body_sent = sent > head.len ? sent - head.len : 0;
     if (body_sent < body.len) buf_put(&c->out, body.bytes + body_sent, body.len - body_sent);
     if (c->out.failed != SYNC_OK) die("out of memory");
-    if (!waits && c->out.len > 0) watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+    if (!waits && c->out.len > 0 && !c->paused) watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
 
 static void flush(struct conn *c)

@@ -3,8 +3,8 @@
  * Made to cost little next to the server that is measured: frames are masked with a key of zeros, which
  * leaves the payload as it is, and a message that arrived in one piece is handed on without a copy. No TLS.
  *
- * What the server breaks off, or answers with an error, ends the bench (die), but for connections that are
- * being closed. Threads: one. */
+ * What the server breaks off, or answers with an error, ends the bench (die), unless the connection says that
+ * it bears with that. Threads: one. */
 #ifndef BENCH_CONN_H
 #define BENCH_CONN_H
 
@@ -55,6 +55,9 @@ struct conn {
     enum conn_kind kind;
     int fd;
     bool live;                   /* WebSocket: the handshake was answered; HTTP: connected */
+    bool paused;                 /* takes nothing from its socket */
+    bool patient;                /* set by the owner: an upgrade may be refused with 503, and comes again */
+    uint64_t retry_ns;           /* of a patient one that was refused and is closed: when; else 0 */
     conn_message_fn *on_message; /* of a live one: a message, or the body of an answer */
     void *user;
 
@@ -77,6 +80,13 @@ struct conn {
 void conn_open(struct conn *c, struct conn_loop *l, const struct target *t, enum conn_kind kind,
                const char *database, const char *site, conn_message_fn *on_message, void *user);
 void conn_close(struct conn *c); /* takes closed ones too */
+
+/* Stops and goes on taking what arrives. A paused one notices nothing, not even its end. */
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
+
+/* Lets the kernel hold only so much for it that it did not take yet. */
+void conn_limit_receiving(struct conn *c, int bytes);
 
 /* Steps until all of them are live; dies after 30 s. */
 void conn_wait_live(struct conn_loop *l, struct conn *conns, size_t count);

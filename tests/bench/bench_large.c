@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 enum {
+    SMOKE_TRANSACTIONS = 10000,
     SHORT_TRANSACTIONS = 60000,
     LONG_TRANSACTIONS = 1200000, /* about 1 GB of messages */
     PER_MESSAGE = 500,
@@ -22,7 +23,7 @@ const char *bench_large_database(struct bench *b, size_t *ret_transactions)
     char site[SITE_ID_TEXT + 1];
     struct author author;
     struct conn c;
-    size_t answered = 0, wanted = b->long_run ? LONG_TRANSACTIONS : SHORT_TRANSACTIONS;
+    size_t answered = 0, wanted = AT_SCALE(b, SMOKE_TRANSACTIONS, SHORT_TRANSACTIONS, LONG_TRANSACTIONS);
     author_init(&author);
     site_id_format(&author.site, site);
     if (filled == 0) {

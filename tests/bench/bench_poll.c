@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLLS = 5000, WARM_UP = 200, ANSWER_WAIT_S = 30 };
+enum { POLLS = 5000, SMOKE_POLLS = 50, WARM_UP = 200, ANSWER_WAIT_S = 30 };
 
 #define STRANGER "AAAAAAAAAAAAAAAAAAAAAQ"
 
@@ -57,12 +57,13 @@ static void run_row(struct bench *b, const char *key, enum conn_kind kind, const
     struct poller p = {0};
     struct samples round_trip = {0};
     uint64_t cpu_ns = 0;
+    size_t polls = AT_SCALE(b, SMOKE_POLLS, POLLS, POLLS);
     conn_open(&p.conn, &b->loop, &b->server.target, kind, database, STRANGER, on_answer, &p);
     conn_wait_live(&b->loop, &p.conn, 1);
     do { /* to the end of what is there */
         ask(b, &p);
     } while (p.transactions > 0);
-    for (size_t i = 0; i < WARM_UP + POLLS; i++) {
+    for (size_t i = 0; i < WARM_UP + polls; i++) {
         if (i == WARM_UP) cpu_ns = server_cpu_ns(&b->server);
         uint64_t began_ns = now_ns();
         ask(b, &p);
@@ -73,7 +74,8 @@ static void run_row(struct bench *b, const char *key, enum conn_kind kind, const
     conn_close(&p.conn);
     report_object(&b->report, key);
     report_percentiles(&b->report, "round_trip", &round_trip);
-    if (b->server.pid != 0) report_number(&b->report, "server_cpu_us", (double)cpu_ns / POLLS / 1000, 1);
+    if (b->server.pid != 0)
+        report_number(&b->report, "server_cpu_us", (double)cpu_ns / (double)polls / 1000, 1);
     report_end(&b->report, '}');
     samples_deinit(&round_trip);
 }

@@ -6,11 +6,18 @@
 #include "bench_report.h"
 #include "bench_server.h"
 
+enum bench_scale {
+    SCALE_SMOKE, /* does it work? Seconds, and figures that mean nothing */
+    SCALE_SHORT,
+    SCALE_LONG,
+};
+
 struct bench {
     struct bench_server server;
     struct conn_loop loop;
     struct report report;
-    bool long_run;
+    enum bench_scale scale;
+    const char *row;       /* of apply: only this one, as "100x256" (transactions x connections); or NULL */
     bool limit;            /* measure the hardware as well */
     const char *limit_dir; /* where its LevelDB may write */
     bool sync;             /* do the server's acks mean: on disk? */
@@ -40,6 +47,26 @@ void bench_start(struct bench *b);
 
 /* The database that poll and read use; filled at the first call. Returns how many transactions it holds. */
 const char *bench_large_database(struct bench *b, size_t *ret_transactions);
+
+/* A database whose snapshot is a stream of 2 GB (scaled), read by a client that takes its time: what does the
+ * server's memory do meanwhile? Then, of a server that the bench started, the time until it answers with that
+ * store. */
+void bench_big(struct bench *b);
+
+/* One writer and receivers that read, without and with 1,000 that stopped reading. */
+void bench_stalled(struct bench *b);
+
+/* Ack latency of small databases: alone, beside one that is written to as fast as it goes, beside a client
+ * that brings a huge backlog, and beside one that fetches it. */
+void bench_fairness(struct bench *b);
+
+/* 5,000 clients come back at once, each behind by a few changes: after a restart, of a server that the bench
+ * started; else after they were cut off. */
+void bench_storm(struct bench *b);
+
+/* The value for the bench's scale. */
+#define AT_SCALE(b, smoke, brief, full)                                                                      \
+    ((b)->scale == SCALE_SMOKE ? (smoke) : (b)->scale == SCALE_SHORT ? (brief) : (full))
 
 /* Options by name, so that one can be run alone. */
 struct scenario {

@@ -32,7 +32,7 @@ _Noreturn static void run_program(const struct bench_server *s, uint16_t port)
 {
     char port_text[8],
         *arguments[ARGUMENTS_MAX] = {(char *)s->program, "--host",       "127.0.0.1",   "--port", port_text,
-                                     "--data-dir",       (char *)s->dir, "--log-level", "warn"};
+                                     "--data-dir",       (char *)s->dir, "--log-level", "error"};
     size_t count = 0;
     (void)snprintf(port_text, sizeof port_text, "%u", (unsigned)port);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* a bench that is interrupted leaves no server behind */
@@ -88,7 +88,7 @@ void server_stop(struct bench_server *s)
     s->pid = 0;
 }
 
-uint64_t server_resident_kib(const struct bench_server *s)
+static uint64_t status_kib(const struct bench_server *s, const char *format)
 {
     char path[64], line[256];
     unsigned long long kib = 0;
@@ -96,9 +96,24 @@ uint64_t server_resident_kib(const struct bench_server *s)
     (void)snprintf(path, sizeof path, "/proc/%d/status", (int)s->pid);
     FILE *f = fopen(path, "re");
     while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "VmRSS: %llu", &kib) == 1) break;
+        if (sscanf(line, format, &kib) == 1) break;
     if (f != NULL) (void)fclose(f);
     return kib;
+}
+
+uint64_t server_resident_kib(const struct bench_server *s)
+{
+    return status_kib(s, "VmRSS: %llu");
+}
+
+uint64_t server_private_kib(const struct bench_server *s)
+{
+    return status_kib(s, "RssAnon: %llu");
+}
+
+uint64_t server_peak_kib(const struct bench_server *s)
+{
+    return status_kib(s, "VmHWM: %llu");
 }
 
 uint64_t server_cpu_ns(const struct bench_server *s)

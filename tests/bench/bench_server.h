@@ -24,7 +24,10 @@ uint64_t server_start(struct bench_server *s);
 void server_stop(struct bench_server *s);
 
 uint64_t server_resident_kib(const struct bench_server *s); /* 0: unknown */
-uint64_t server_cpu_ns(const struct bench_server *s);       /* of all its threads; 0: unknown */
+uint64_t server_peak_kib(const struct bench_server *s);     /* the most it was, since its start */
+uint64_t server_private_kib(
+    const struct bench_server *s);                    /* of it, what is no mapped file: LevelDB maps tables */
+uint64_t server_cpu_ns(const struct bench_server *s); /* of all its threads; 0: unknown */
 
 /* The value of a metric without labels, from GET /metrics; -1 where the server does not have it. */
 double server_metric(struct conn_loop *l, const struct target *t, const char *name);

@@ -162,6 +162,13 @@ static void take_head(struct conn *c, struct slice *at)
     const char *head = c->head.bytes, *length = strcasestr(head, "\r\ncontent-length:");
     c->status = c->head.len > 12 ? atoi(head + 9) : 0;
     if (c->kind == CONN_WS) {
+        if (c->status == 503 && c->patient) {
+            const char *wait = strcasestr(head, "\r\nretry-after:");
+            uint64_t wait_s = wait == NULL ? 1 : strtoull(wait + strlen("\r\nretry-after:"), NULL, 10);
+            conn_close(c);
+            c->retry_ns = now_ns() + wait_s * NS_PER_S;
+            return;
+        }
         if (c->status != 101) die("the upgrade was answered by %.60s", head);
         c->reading = READING_FRAME_HEAD;
         buf_deinit(&c->head);

@@ -13,8 +13,9 @@
 
 /* Idle comes late, since it restarts the server; what others made is then what start finds. */
 static const struct scenario scenarios[] = {
-    {"apply", bench_apply}, {"fanout", bench_fanout}, {"poll", bench_poll},
-    {"read", bench_read},   {"start", bench_start},   {"idle", bench_idle},
+    {"apply", bench_apply}, {"fanout", bench_fanout},   {"poll", bench_poll},         {"read", bench_read},
+    {"start", bench_start}, {"stalled", bench_stalled}, {"fairness", bench_fairness}, {"storm", bench_storm},
+    {"big", bench_big},     {"idle", bench_idle},
 };
 
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
@@ -26,8 +27,11 @@ static const char usage[] =
     "  --serve PROGRAM      start this sync-coordinator, with a directory of its own for data\n"
     "  --dir DIR            where that directory is made, and the raw LevelDB of --limit; default /tmp\n"
     "  --limit              also measure raw LevelDB and raw send(), and print ratios\n"
-    "  --only LIST          apply,fanout,poll,read,start,idle: some of these; default all\n"
-    "  --long               about ten times the load\n"
+    "  --only LIST          some of apply,fanout,poll,read,start,stalled,fairness,storm,big,idle; default "
+    "all\n"
+    "  --row TxC            of apply, only messages of T transactions over C connections\n"
+    "  --long               about ten times the load, and a store of gigabytes\n"
+    "  --smoke              so little load that figures mean nothing: does it all work?\n"
     "  --no-sync            the server runs with durability os: so does the raw LevelDB\n"
     "  --pid PID            of the server at --address: for its memory and processor time\n"
     "  --base-path PATH     default /sync\n"
@@ -76,7 +80,9 @@ static const char *parse_options(int argc, char **argv, struct bench *b, const c
         {"dir", required_argument, NULL, 'd'},
         {"limit", no_argument, NULL, 'l'},
         {"only", required_argument, NULL, 'o'},
+        {"row", required_argument, NULL, 'r'},
         {"long", no_argument, NULL, 'L'},
+        {"smoke", no_argument, NULL, 'S'},
         {"no-sync", no_argument, NULL, 'n'},
         {"pid", required_argument, NULL, 'p'},
         {"base-path", required_argument, NULL, 'b'},
@@ -97,7 +103,9 @@ static const char *parse_options(int argc, char **argv, struct bench *b, const c
         case 'd': *ret_dir = optarg; break;
         case 'l': b->limit = true; break;
         case 'o': only = optarg; break;
-        case 'L': b->long_run = true; break;
+        case 'r': b->row = optarg; break;
+        case 'L': b->scale = SCALE_LONG; break;
+        case 'S': b->scale = SCALE_SMOKE; break;
         case 'n': b->sync = false; break;
         case 'p': b->server.pid = atoi(optarg); break;
         case 'b': b->server.target.base_path = optarg; break;
@@ -116,7 +124,7 @@ static const char *parse_options(int argc, char **argv, struct bench *b, const c
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.server.target.base_path = "/sync", .sync = true};
+    struct bench b = {.server.target.base_path = "/sync", .sync = true, .scale = SCALE_SHORT};
     const char *dir = "/tmp";
     char work[512], data[600];
     const char *only = parse_options(argc, argv, &b, &dir);

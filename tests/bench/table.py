@@ -14,7 +14,7 @@ def median(values):
         return {key: median([v[key] for v in values if key in v]) for key in first}
     if isinstance(first, list):
         return [median(list(column)) for column in zip(*values)]
-    return statistics.median(values)
+    return first if isinstance(first, str) else statistics.median(values)
 
 
 def text(value):
@@ -41,10 +41,13 @@ def main(paths):
     for name, part in median(reports).items():
         if isinstance(part, list):
             table(name, part)
-        elif part and all(isinstance(value, dict) for value in part.values()):
-            table(name, [{"what": key.replace("_", " "), **value} for key, value in part.items()])
-        else:
-            table(name, [part])
+            continue
+        parts = [{"what": key.replace("_", " "), **value} for key, value in part.items() if isinstance(value, dict)]
+        figures = {key: value for key, value in part.items() if not isinstance(value, dict)}
+        if figures:
+            table(name, [figures])
+        if parts:
+            table(name, parts)
 
 
 if __name__ == "__main__":
