@@ -36,7 +36,7 @@ enum key_kind {
     KEY_ASKED = 'q',
     KEY_COUNTER = 'n',       /* of number 0 */
     KEY_DATABASE = 'd',      /* of number 0 */
-    KEY_SNAPSHOT_NOTE = 's', /* of number 0 */
+    KEY_SNAPSHOT_NOTE = 'v', /* of number 0 */
     KEY_CELL = 'c',
     KEY_LOG = 'l',
     KEY_MIGRATION = 'm',

@@ -18,4 +18,15 @@ struct log_source {
     void (*close)(void *arg); /* also what was not opened */
 };
 
+/* The shared log of an object store, as a source; `s` outlives it. A store without a log has nothing to tell.
+ */
+struct shared_log_source {
+    struct object_store *objects;
+    const struct object_call *call; /* may be NULL */
+    struct log_reader *reader;
+};
+
+struct log_source shared_log_source(struct shared_log_source *s, struct object_store *objects,
+                                    const struct object_call *call);
+
 #endif
