@@ -65,10 +65,12 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
     const struct import_target target =
         import_shard_target(&shard, server_store_thread(s, database), database, cancel);
     struct warning warning = {.server = s, .database = database};
+    struct shared_log_source source;
+    const struct log_source log = shared_log_source(&source, objects, &call);
     struct restore_request q = {.objects = objects,
                                 .call = &call,
                                 .database = database,
-                                .log = NULL,
+                                .log = &log,
                                 .target = &target,
                                 .warn = warn,
                                 .warn_arg = &warning};

@@ -23,6 +23,7 @@
 #include "server/receiving.h"
 #include "server/retention.h"
 #include "server/settings.h"
+#include "server/shared_log.h"
 #include "server/snapshots.h"
 #include "storage/store.h"
 
@@ -47,6 +48,7 @@ struct server {
     struct objects objects;
     struct presence presence;
     struct snapshots snapshots;
+    struct shared_log shared_log;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;
     struct worker_pool readers;

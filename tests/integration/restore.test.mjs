@@ -7,7 +7,7 @@ import path from 'node:path';
 import { cell, factsOf, migration, remove, Writer } from './lib/facts.mjs';
 import { HttpClient } from './lib/http.mjs';
 import { site } from './lib/ids.mjs';
-import { Server, temporaryDirectory } from './lib/server.mjs';
+import { runBinary, Server, temporaryDirectory } from './lib/server.mjs';
 import { Session } from './lib/session.mjs';
 import { StockClient } from './lib/stock-client.mjs';
 import { until, within } from './lib/wait.mjs';
@@ -112,18 +112,17 @@ test('a damaged snapshot is set aside, loudly, and the one before it used', asyn
 
 test('a client that has what was lost brings it back', async (t) => {
   const objects = temporaryDirectory();
-  const first = await new Machine(t, objects).start();
+  const first = await new Machine(t, objects, { 'object.logTickMs': 3_600_000 }).start();
   const client = new StockClient(first, { db: 'app', site: site(5) });
   await client.connect();
   client.edit(cell('t', [1], 'a', 'early'));
   await taken(first, 1);
   const before = client.serverSite;
-  // Acknowledged, and gone with the machine before it was in any snapshot.
+  // Acknowledged, and gone with the machine before it was in any snapshot, or in the log.
   const late = client.edit(cell('t', [2], 'a', 'late'));
   await client.until('quiet', () => client.settled && !client.hasUnsent());
   client.wanted = false;
   await first.crash();
-  for (const name of ['log', 'segments']) rmSync(path.join(objects, 'objects', name), { recursive: true, force: true });
 
   const second = await new Machine(t, objects).start();
   client.server = second;
@@ -136,6 +135,85 @@ test('a client that has what was lost brings it back', async (t) => {
   const all = await content(second, 'app');
   assert.ok(all.some((fact) => fact.includes('"late"')), all.join('\n'));
   await client.disconnect();
+});
+
+test('what was acknowledged in object mode is there after kill -9, under the same server site id', async (t) => {
+  const objects = temporaryDirectory();
+  const more = { 'storage.durability': 'object', 'object.snapshotIntervalMs': 3_600_000 };
+  const writer = new Writer(site(1));
+  let server = await new Machine(t, objects, more).start();
+  const serverSite = (await Session.open(server, { db: 'app', site: site(3) })).ack.serverSiteId;
+  for (let round = 0; round < 3; round++) {
+    await fill(server, 'app', writer, 10 + round);
+    const wanted = await content(server, 'app');
+    await server.crash();
+    server = await new Machine(t, objects, more).start();
+    assert.deepEqual(await content(server, 'app'), wanted);
+    const session = await Session.open(server, { db: 'app', site: site(3) });
+    assert.equal(session.ack.serverSiteId, serverSite);
+    session.socket.terminate();
+  }
+});
+
+test('after a clean stop the log is complete, and the server site id stays', async (t) => {
+  const objects = temporaryDirectory();
+  const first = await new Machine(t, objects).start();
+  await fill(first, 'app', new Writer(site(1)));
+  await taken(first, 1);
+  await fill(first, 'app', new Writer(site(2)), 3);
+  const wanted = await content(first, 'app');
+  const session = await Session.open(first, { db: 'app', site: site(3) });
+  const { serverSiteId } = session.ack;
+  session.socket.terminate();
+  await first.stop();
+  first.lose();
+  const second = await new Machine(t, objects).start();
+  const again = await Session.open(second, { db: 'app', site: site(3) });
+  assert.equal(again.ack.serverSiteId, serverSiteId);
+  again.socket.terminate();
+  assert.deepEqual(await content(second, 'app'), wanted);
+});
+
+test('the object commands list, verify, export, import and go back in time', async (t) => {
+  const objects = temporaryDirectory();
+  const server = await new Machine(t, objects).start();
+  const writer = new Writer(site(1));
+  await fill(server, 'app', writer, 10);
+  await taken(server, 1);
+  const then = new Date(Math.ceil((Date.now() + 1) / 1000) * 1000).toISOString().replace('.000', '');
+  const wanted = await content(server, 'app');
+  await until(() => Date.now() > Date.parse(then) + 1000, 'the clock to go on');
+  await new HttpClient(server, writer.site).apply('app', writer.transaction(cell('t', [99], 'a', 'too late')));
+  await server.stop();
+  const flags = ['--object-dir', objects, '--data-dir', server.dataDir];
+
+  const listed = await runBinary(['object', 'list', ...flags]);
+  assert.equal(listed.code, 0, listed.stderr);
+  assert.match(listed.stdout, /^app {2}\d{4}-.*bytes$/m);
+  const verified = await runBinary(['object', 'verify', '--all', '--compare', server.dataDir, ...flags]);
+  assert.equal(verified.code, 0, verified.stderr);
+  assert.match(verified.stdout, /^app {2}21 cells, 1 deletes, 1 migrations {2}[0-9a-f]{64} {2}complete$/m);
+  const back = await runBinary(['object', 'restore', 'app', '--until', then, '--as', 'app-then', ...flags]);
+  assert.equal(back.code, 0, back.stderr);
+  const file = path.join(server.directory, 'app.ndjson.gz');
+  const exported = await runBinary(['object', 'export', 'app', file, ...flags]);
+  assert.equal(exported.code, 0, exported.stderr);
+  const again = await runBinary(['object', 'export', 'app', file, ...flags]);
+  assert.equal(again.code, 1, 'a file that is there is not overwritten');
+  const imported = await runBinary(['object', 'import', 'app-copy', file, ...flags]);
+  assert.equal(imported.code, 0, imported.stderr);
+  const twice = await runBinary(['object', 'import', 'app-copy', file, ...flags]);
+  assert.equal(twice.code, 1);
+  const unknown = await runBinary(['object', 'verify', 'nowhere', ...flags]);
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /nowhere: the object store has nothing of it/);
+  for (const wrong of [[], ['nonsense'], ['verify'], ['export', 'app']]) {
+    assert.equal((await runBinary(['object', ...wrong])).code, 2);
+  }
+
+  await server.start();
+  assert.deepEqual(await content(server, 'app-then'), wanted);
+  assert.deepEqual(await content(server, 'app-copy'), await content(server, 'app'));
 });
 
 test('a database that the object store does not know is new, and one that cannot be looked for is not', async (t) => {
