@@ -131,7 +131,7 @@ enum sync_err work_restore(struct object_work *w, struct slice database, struct 
     struct work_target x = {.shard = work_shard(to, as), .database = as};
     const struct import_target target = work_target_of(&x);
     struct shared_log_source s;
-    const struct log_source log = shared_log_source(&s, w->objects, &w->call);
+    const struct log_source log = shared_log_source(&s, w->objects, &w->call, NULL);
     struct restore_request q = {.objects = w->objects,
                                 .call = &w->call,
                                 .database = database,

@@ -66,7 +66,7 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
         import_shard_target(&shard, server_store_thread(s, database), database, cancel);
     struct warning warning = {.server = s, .database = database};
     struct shared_log_source source;
-    const struct log_source log = shared_log_source(&source, objects, &call);
+    const struct log_source log = shared_log_source(&source, objects, &call, s->shared_log.run);
     struct restore_request q = {.objects = objects,
                                 .call = &call,
                                 .database = database,

@@ -10,7 +10,9 @@ static enum sync_err open_log(void *arg, struct slice database, const struct sta
     bool found = false;
     enum sync_err rc = log_meta_read(s->objects, s->call, &meta, &found, ec);
     if (rc != SYNC_OK || !found) return rc; /* no log: nothing comes from it */
-    return log_reader_open(s->objects, s->call, meta.partitions, database, after, until_ms, &s->reader, ec);
+    rc = log_reader_open(s->objects, s->call, meta.partitions, database, after, until_ms, &s->reader, ec);
+    if (rc == SYNC_OK && s->run != NULL) log_reader_is_of(s->reader, s->run);
+    return rc;
 }
 
 static enum sync_err next(void *arg, struct moved_entry *ret, struct stamp *ret_pruned, bool *ret_found,
@@ -36,9 +38,9 @@ static void close_log(void *arg)
 }
 
 struct log_source shared_log_source(struct shared_log_source *s, struct object_store *objects,
-                                    const struct object_call *call)
+                                    const struct object_call *call, const uint8_t *run)
 {
-    *s = (struct shared_log_source){.objects = objects, .call = call};
+    *s = (struct shared_log_source){.objects = objects, .call = call, .run = run};
     return (struct log_source){
         .arg = s, .open = open_log, .next = next, .summary = summary, .close = close_log};
 }

@@ -23,10 +23,11 @@ struct log_source {
 struct shared_log_source {
     struct object_store *objects;
     const struct object_call *call; /* may be NULL */
+    const uint8_t *run;             /* of the server that restores (log_reader_is_of()); NULL: none does */
     struct log_reader *reader;
 };
 
 struct log_source shared_log_source(struct shared_log_source *s, struct object_store *objects,
-                                    const struct object_call *call);
+                                    const struct object_call *call, const uint8_t *run);
 
 #endif

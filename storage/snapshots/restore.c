@@ -9,6 +9,7 @@ struct restoring {
     struct stamp pruned; /* of the batch that is filling */
     struct snapshot_head head;
     struct json_reader *json;
+    struct stamp aside; /* of the newest snapshot that was set aside */
     bool begun;
     struct restore_result result;
 };
@@ -67,13 +68,19 @@ static enum sync_err on_fact(void *arg, const struct moved_entry *e, struct err_
     return rc == SYNC_OK && entry_batch_is_full(batch_of(r)) ? flush(r, ec) : rc;
 }
 
+static void pass_over(struct restoring *r, const struct snapshot_entry *e)
+{
+    r->result.set_aside++;
+    if (stamp_cmp(&e->id.stamp, &r->aside) > 0) r->aside = e->id.stamp;
+}
+
 static void set_aside(struct restoring *r, const struct snapshot_entry *e, bool damaged,
                       const struct err_ctx *why)
 {
     struct snapshot_key key;
     struct err_ctx ec;
     snapshot_key_of(r->q->database, &e->id, &key);
-    r->result.set_aside++;
+    pass_over(r, e);
     if (r->q->warn != NULL) r->q->warn(r->q->warn_arg, snapshot_key_slice(&key), why);
     /* Where the note cannot be written the next restore finds out again. */
     if (damaged) (void)snapshot_set_aside(r->q->objects, r->q->call, r->q->database, &e->id, why->text, &ec);
@@ -116,7 +123,7 @@ static enum sync_err from_snapshots(struct restoring *r, struct err_ctx *ec)
     for (size_t i = 0; i < l.count && rc == SYNC_OK && !r->result.from_snapshot; i++) {
         if (r->q->until_ms > 0 && l.entries[i].id.made_ms > r->q->until_ms) continue;
         if (l.entries[i].damaged) {
-            r->result.set_aside++;
+            pass_over(r, &l.entries[i]);
             continue;
         }
         rc = try_snapshot(r, &l.entries[i], &r->result.from_snapshot, ec);
@@ -167,12 +174,14 @@ static enum sync_err from_log(struct restoring *r, struct log_summary *ret, stru
 
 /* ---- the end */
 
-/* The log reaches back to the good snapshot before the newest (snapshot_list.h: ret_before), so one that is
- * not readable leaves no gap behind the one before it. Two do, and so does one with none before it. */
+/* A snapshot that could not be used was to hold what came before its stamp: the one that was used, or none,
+ * and the log behind it must reach at least as far, without a gap. */
 static bool is_complete(const struct restoring *r, const struct log_summary *log)
 {
-    if (r->q->log == NULL || r->result.set_aside > 1) return false;
-    if (r->result.set_aside == 1 && !r->result.from_snapshot) return false;
+    const struct stamp *reached = &log->last;
+    if (r->result.from_snapshot && stamp_cmp(&r->head.stamp, reached) > 0) reached = &r->head.stamp;
+    if (r->q->log == NULL || log->gap) return false;
+    if (r->result.set_aside > 0 && stamp_cmp(reached, &r->aside) < 0) return false;
     return log->closed || log->object_durable;
 }
 
