@@ -143,10 +143,6 @@ static void apply_finished(struct loop *l, const struct apply_job *j)
 {
     struct http *h = id_table_get(&l->exchanges, j->asker);
     if (h == NULL) return;
-    if (j->store.job.rc != SYNC_OK && err_http_status(j->store.job.rc) == 503) {
-        http_fail_later(h, "APPLY_CHANGES_FAILED", j->store.job.ec.text);
-        return;
-    }
     if (j->store.job.rc != SYNC_OK) {
         storage_failed(h, j->store.job.rc, "APPLY_CHANGES_FAILED", j->store.job.ec.text);
         return;
