@@ -470,7 +470,8 @@ Test(session, a_site_whose_answer_was_refused_does_not_count_as_asked)
     const struct err_ctx why = {"no"};
     cr_assert_str_eq(begins_to_ask(&x), "request_changes");
     cr_assert_str_eq(says_hlc(&x, ANSWER, 70), "apply");
-    session_applied(&x.session, slice_of(NULL, 0), 1, SYNC_ESTORE, &why, NULL, x.now_ms, &u);
+    session_applied(&x.session, slice_of(NULL, 0), 1, SYNC_ESTORE, &why, NULL, slice_of(NULL, 0), x.now_ms,
+                    &u);
     cr_assert_eq(u.count, 1);
     session_update_deinit(&u);
     cr_assert_str_eq(time_passes(&x, ASK_PATIENCE_MS), "nothing");
