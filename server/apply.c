@@ -1,6 +1,7 @@
 #include "server/apply.h"
 
 #include "server/admission.h"
+#include "server/hook_apply.h"
 #include "server/loop.h"
 #include "server/server.h"
 #include "server/system.h"
@@ -57,16 +58,33 @@ static struct frame *make_frame(struct server *s, const struct apply_job *j)
     return f;
 }
 
-void apply_committed(struct apply_job *j)
+void apply_answer(struct apply_job *j)
 {
-    struct loop *home = j->store.job.home;
-    struct server *s = home->server;
+    loop_post(j->store.job.home, &j->store.job);
+}
+
+/* Must the answer wait for the shared log? */
+static bool is_held(struct server *s, const struct apply_job *j)
+{
+    return s->config->storage.durability == DURABILITY_OBJECT && j->store.job.rc == SYNC_OK &&
+           j->request.waiting;
+}
+
+void apply_committed(struct store_thread *t, struct apply_job *j)
+{
+    struct server *s = t->server;
     struct frame *f = j->frame;
     j->frame = NULL;
     bool pushed = j->store.job.rc == SYNC_OK && j->request.result.applied > 0;
     /* Asked again after the commit: whoever subscribed meanwhile may have missed it in its first delta. */
     if (pushed && f == NULL && anyone_listens(s, j->request.database)) f = make_frame(s, j);
-    loop_post(home, &j->store.job); /* the answer first; from here on the job is not ours */
+    if (pushed) shared_log_accepted(&s->shared_log, j->request.database, j->message->batch.text_len);
+    if (is_held(s, j)) {
+        uint64_t wait_ns = (uint64_t)s->config->object.ack_timeout_ms * 1000000u;
+        ack_wait_hold(&t->acks, j, system_monotonic_ns() + wait_ns);
+    } else {
+        apply_answer(j); /* the answer first; from here on the job is not ours */
+    }
     for (uint32_t i = 0; pushed && f != NULL && i < s->loop_count; i++)
         if (interest_has(&s->loops[i].hub.interest, f->database)) push_to(&s->loops[i], f);
     frame_unref(f);
@@ -87,18 +105,30 @@ static void apply_done(struct job *job)
     admission_ends(l->server->admission);
     j->finished(l, j);
     receiving_batch_ends(l, j->message->batch.text_len);
-    message_deinit(j->message);
+    if (job->rc == SYNC_OK) hook_applied(l, j);
+    if (j->message != NULL) message_deinit(j->message);
     free(j->message);
+    apply_extra_deinit(&j->extra);
     free(j);
 }
 
+void apply_extra_deinit(struct apply_extra *x)
+{
+    buf_deinit(&x->rejected);
+    hook_identity_unref(x->identity);
+    x->identity = NULL;
+}
+
+void apply_count_received(struct loop *l, const struct message *m)
+{
+    counter_add(&l->server->metrics.changes_received, m->batch.fact_count);
+    histogram_observe(&l->server->metrics.change_batch_size, m->batch.fact_count);
+}
+
 enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site,
-                           struct message *m, uint64_t asker,
+                           struct message *m, uint64_t asker, struct apply_extra *extra,
                            void (*finished)(struct loop *l, const struct apply_job *j), struct err_ctx *ec)
 {
-    struct sync_metrics *metrics = &l->server->metrics;
-    counter_add(&metrics->changes_received, m->batch.fact_count);
-    histogram_observe(&metrics->change_batch_size, m->batch.fact_count);
     enum sync_err rc = hlc_check_drift(&m->batch.highest, system_wall_ms(), ec);
     if (rc != SYNC_OK) return rc;
     struct apply_job *j = calloc(1, sizeof *j + database.len);
@@ -111,6 +141,7 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
     j->store.job.done = apply_done;
     j->message = m;
     j->asker = asker;
+    j->extra = *extra;
     j->site = *site;
     j->finished = finished;
     j->began_ns = system_monotonic_ns();
