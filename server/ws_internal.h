@@ -69,13 +69,10 @@ struct ws {
     bool in_delta;      /* the `changes` message has begun and not ended */
     size_t delta_bytes; /* of it, so far */
     struct push_queue pushes;
-    bool inside;            /* of its database (presence.h) */
-    size_t pushed_bytes;    /* of it */
-    size_t pushed_bytes;   /* of it */
-    struct frame *pushing;  /* a frame too long for one write: the rest of it is next */
     struct frame *pushing; /* a frame too long for one write: the rest of it is next */
+    size_t pushed_bytes;   /* of it */
     struct push_pace push_pace;
-    uint64_t push_after_ms; /* after a push with migrations the next one waits */
+    bool inside; /* of its database (presence.h) */
     bool lag_counted;
     bool draining;
     bool closing;    /* with close_code, after the texts */
