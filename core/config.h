@@ -139,7 +139,15 @@ struct config_limits {
     size_t session_queue_bytes;
     uint32_t session_queue_frames;
     uint32_t requests_in_flight; /* per connection */
+    uint32_t requests_in_flight_all;
     uint32_t connections;
+    uint32_t address_connections; /* this and the rates: 0 is no limit */
+    uint32_t upgrades_per_s;
+    uint32_t site_changes_per_s;
+    uint32_t database_changes_per_s;
+    uint32_t body_bytes_per_s; /* the least */
+    uint32_t head_timeout_ms;
+    uint32_t idle_timeout_ms;
     uint32_t handshake_timeout_ms;
     uint32_t http_timeout_ms;
     uint32_t long_poll_max_ms;

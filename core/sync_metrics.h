@@ -52,9 +52,16 @@
     X(SESSION_QUEUE_BYTES, "session_queue_bytes")                                                            \
     X(SESSION_QUEUE_FRAMES, "session_queue_frames")                                                          \
     X(REQUESTS_IN_FLIGHT, "requests_in_flight")                                                              \
+    X(REQUESTS_IN_FLIGHT_ALL, "requests_in_flight_all")                                                      \
     X(CONNECTIONS, "connections")                                                                            \
+    X(ADDRESS_CONNECTIONS, "address_connections")                                                            \
+    X(UPGRADES_PER_S, "upgrades_per_s")                                                                      \
+    X(SITE_CHANGES, "site_changes_per_s")                                                                    \
+    X(DATABASE_CHANGES, "database_changes_per_s")                                                            \
     X(HANDSHAKE_TIMEOUT, "handshake_timeout")                                                                \
+    X(HEAD_TIMEOUT, "head_timeout")                                                                          \
     X(HTTP_TIMEOUT, "http_timeout")                                                                          \
+    X(BODY_RATE, "body_bytes_per_s")                                                                         \
     X(PONG_TIMEOUT, "pong_timeout")                                                                          \
     X(JSON_DEPTH, "json_depth")                                                                              \
     X(RECEIVING_BYTES, "receiving_bytes")

@@ -1,5 +1,6 @@
 #include "server/apply.h"
 
+#include "server/admission.h"
 #include "server/loop.h"
 #include "server/server.h"
 #include "server/system.h"
@@ -83,6 +84,7 @@ static void apply_done(struct job *job)
         log_error(&l->server->logger, LOG_STORAGE, "apply.failed", LOG_SLICE("db", j->request.database),
                   LOG_FAILURE(&job->ec));
     }
+    admission_ends(l->server->admission);
     j->finished(l, j);
     receiving_batch_ends(l, j->message->batch.text_len);
     message_deinit(j->message);
@@ -113,6 +115,9 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
     j->finished = finished;
     j->began_ns = system_monotonic_ns();
     receiving_batch_begins(l, m->batch.text_len);
+    admission_begins(l->server->admission);
+    admission_batch_taken(l->server->admission, &l->config->limits, database, site, m->batch.fact_count,
+                          j->began_ns);
     if (hub_has_receiver(&l->hub, database, site) || others_listen(l, database))
         j->frame = make_frame(l->server, j);
     store_thread_put(server_store_thread(l->server, database), &j->store);

@@ -1,12 +1,15 @@
 #include "server/http.h"
 
+#include "server/admission.h"
 #include "server/http_internal.h"
+#include "server/limit.h"
 #include "server/system.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum { SEND_BYTES_PER_MS_MIN = 16 };        /* of a client that reads, beyond limits.httpTimeoutMs */
+enum { UPGRADE_RETRY_SPREAD_S = 5 };        /* so that not all come back at once */
 enum { OUT_HEAD_BYTES = 4096 };             /* more than any head of ours has */
 enum { PASSED_OVER_BYTES_MAX = 256 << 20 }; /* of a body that was refused, before the connection is cut */
 
@@ -36,6 +39,7 @@ static int lws_timeout_s(const struct http *h)
 static void stop_receiving(struct receiver *r, bool stop)
 {
     struct http *h = (struct http *)((char *)r - offsetof(struct http, receiver));
+    http_body_stops(h, stop);
     if (stop)
         http_stop_reading(h);
     else
@@ -119,7 +123,7 @@ static bool check_body(struct http *h)
     } else if (!r->has_length && !r->is_chunked) {
         http_fail(h, 411, "LENGTH_REQUIRED", "a body needs Content-Length, or Transfer-Encoding: chunked");
     } else if (r->length > http_body_bytes_max(h)) {
-        counter_add(&h->loop->server->metrics.limit_hits[LIMIT_BODY_BYTES], 1);
+        limit_hit(h->loop->server, LIMIT_BODY_BYTES);
         http_fail(h, 413, "PAYLOAD_TOO_LARGE", "the body is larger than this server takes");
     } else {
         return true;
@@ -167,6 +171,7 @@ static void database_request(struct http *h)
         http_fail_later(h, "UNAVAILABLE", "the server is stopping");
         return;
     }
+    if (!http_admits(h)) return;
     if (r->endpoint == HTTP_ENDPOINT_GET_CHANGES) http_get_changes(h);
     if (r->endpoint == HTTP_ENDPOINT_SNAPSHOT) http_snapshot(h);
     /* a batch waits for its body */
@@ -215,6 +220,7 @@ int http_begin(struct loop *l, struct lws *wsi, struct http **ret, const char *p
     if (!has_body) lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* none but ours from here on */
     route(h);
     if (h->state == HTTP_WORKING) http_stop_reading(h);
+    if (h->state == HTTP_READING) http_body_begins(h);
     return h->state == HTTP_READING && h->request.expects_continue ? say_continue(h) : 0;
 }
 
@@ -247,6 +253,7 @@ int http_body(struct http *h, const char *bytes, size_t len)
 {
     if (h == NULL || h->state != HTTP_READING) return 0; /* refused already: passed over */
     counter_add(&h->loop->server->metrics.receive_bytes, len);
+    h->body_received += len;
     if (h->request.is_chunked) {
         chunked_body(h, bytes, len);
         return 0;
@@ -325,7 +332,7 @@ void http_begin_sending(struct http *h)
 /* Ends the connection; http_closed() follows when the loop comes round. */
 static void cut_off(struct http *h)
 {
-    counter_add(&h->loop->server->metrics.limit_hits[LIMIT_HTTP_TIMEOUT], 1);
+    limit_hit(h->loop->server, LIMIT_HTTP_TIMEOUT);
     h->send_ends_ms = UINT64_MAX;
     lws_set_timeout(h->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
@@ -334,7 +341,8 @@ uint64_t http_tick(struct http *h, uint64_t now_ms)
 {
     if (h->polling && now_ms >= h->deadline_ms) http_poll_now(h);
     if (now_ms >= h->send_ends_ms || receiver_is_stuck(h->loop, &h->receiver, now_ms)) cut_off(h);
-    uint64_t next_ms = receiver_check_ms(h->loop, &h->receiver, now_ms);
+    uint64_t next_ms = receiver_check_ms(h->loop, &h->receiver, now_ms), body_ms = http_body_tick(h, now_ms);
+    if (body_ms < next_ms) next_ms = body_ms;
     if (h->deadline_ms < next_ms) next_ms = h->deadline_ms;
     return h->send_ends_ms < next_ms ? h->send_ends_ms : next_ms;
 }
@@ -369,6 +377,13 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
         head.retry_after_s = 1;
         code = "UNAVAILABLE";
         refusal = "the server is stopping";
+    } else if (!admission_upgrade(l->server->admission, l->config->limits.upgrades_per_s,
+                                  system_monotonic_ns())) {
+        limit_hit(l->server, LIMIT_UPGRADES_PER_S);
+        head.status = 503;
+        head.retry_after_s = 1 + (uint32_t)(system_random_u64() % UPGRADE_RETRY_SPREAD_S);
+        code = "UNAVAILABLE";
+        refusal = "too many connections at once";
     }
     if (refusal == NULL) return 0;
 

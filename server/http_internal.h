@@ -31,6 +31,9 @@ struct http {
     struct hlc since;
     struct buf body;
     struct receiver receiver; /* of the body */
+    uint64_t body_received;   /* as it came, packed or chunked */
+    uint64_t body_began_ms;
+    uint64_t body_stopped_ms; /* reading is stopped since then; 0: it is not */
     struct chunked chunked_body;
     uint32_t body_ends; /* how often the end of the body was reported */
 
@@ -59,6 +62,7 @@ static inline size_t http_body_bytes_max(const struct http *h)
 void http_answer(struct http *h, int status, const char *content_type, struct slice body);
 void http_fail(struct http *h, int status, const char *code, const char *message);
 void http_fail_later(struct http *h, const char *code, const char *message); /* 503 with Retry-After */
+void http_fail_busy(struct http *h, uint64_t retry_after_s);                 /* 429 */
 void http_answer_head_only(struct http *h, const char *content_type);
 /* A piece of the stream is ready: the first brings the head along. */
 void http_send_piece(struct http *h, const char *content_type);
@@ -69,6 +73,12 @@ void http_break_off(struct http *h, struct slice line);
 void http_stop_reading(struct http *h);
 void http_go_on_reading(struct http *h);
 void http_begin_sending(struct http *h); /* `out` */
+
+/* http_limits.c */
+bool http_admits(struct http *h); /* false: the answer is under way */
+void http_body_begins(struct http *h);
+void http_body_stops(struct http *h, bool stop); /* reading it stops, or goes on */
+uint64_t http_body_tick(struct http *h, uint64_t now_ms);
 
 /* http_changes.c */
 void http_get_changes(struct http *h);

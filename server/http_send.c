@@ -74,6 +74,12 @@ void http_fail_later(struct http *h, const char *code, const char *message)
     fail(h, (struct http_head){.status = 503, .retry_after_s = RETRY_AFTER_S}, code, message);
 }
 
+void http_fail_busy(struct http *h, uint64_t retry_after_s)
+{
+    fail(h, (struct http_head){.status = 429, .retry_after_s = (uint32_t)retry_after_s}, "TOO_MANY_REQUESTS",
+         "this site or database has written more than its share for now");
+}
+
 void http_answer_head_only(struct http *h, const char *content_type)
 {
     begin_out(h);

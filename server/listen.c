@@ -1,5 +1,6 @@
 #include "server/listen.h"
 
+#include "server/guest.h"
 #include "server/loop.h"
 #include "server/server.h"
 #include "server/tls.h"
@@ -8,7 +9,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -86,18 +86,6 @@ static void turn_away(const struct loop *l, int fd)
     (void)close(fd);
 }
 
-static void take_in(struct loop *l, int fd)
-{
-    int one = 1;
-    lws_sock_file_fd_type socket = {.sockfd = fd};
-    /* Messages are written whole: waiting for more to send would only delay them. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    /* On failure libwebsockets has closed the socket. */
-    unsigned type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | (tls_is_on(l->config) ? LWS_ADOPT_ALLOW_SSL : 0);
-    (void)lws_adopt_descriptor_vhost(l->vhost, (lws_adoption_type)type, socket, NULL, NULL);
-}
-
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct listener *n = poll->data;
@@ -105,7 +93,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     (void)events;
     if (status < 0) return;
     for (int i = 0; i < ACCEPTS_MAX; i++) {
-        int fd = accept4(n->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage from = {0};
+        socklen_t from_len = sizeof from;
+        int fd = accept4(n->fd, (struct sockaddr *)&from, &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             log_warn(&s->logger, LOG_SERVER, "server.accept_failed", LOG_STR("error", strerror(errno)),
                      LOG_STR("next", "tried again in 100 ms"));
@@ -115,10 +105,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             return;
         }
         if (fd < 0) return; /* nobody left, or gone again */
-        if (server_admits(s))
-            take_in(n->loop, fd);
-        else
-            turn_away(n->loop, fd);
+        if (!guest_take_in(n->loop, fd, (const struct sockaddr *)&from)) turn_away(n->loop, fd);
     }
 }
 

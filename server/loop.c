@@ -1,5 +1,6 @@
 #include "server/loop.h"
 
+#include "server/guest.h"
 #include "server/http.h"
 #include "server/server.h"
 #include "server/tls.h"
@@ -21,12 +22,12 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     struct connection *c = user;
     struct loop *l = lws_context_user(lws_get_context(wsi));
     switch (reason) {
-    case LWS_CALLBACK_WSI_CREATE: server_connection_opened(l->server); break;
-    case LWS_CALLBACK_WSI_DESTROY: server_connection_closed(l->server); break;
+    case LWS_CALLBACK_WSI_CREATE: guest_created(l); break;
+    case LWS_CALLBACK_WSI_DESTROY: guest_gone(l, wsi); break;
 
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return tls_set_up_context(user, l) ? 0 : -1;
 
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return http_confirm_upgrade(l, wsi, in);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: guest_asked(wsi); return http_confirm_upgrade(l, wsi, in);
     case LWS_CALLBACK_ESTABLISHED: return ws_open(l, wsi, &c->ws);
     case LWS_CALLBACK_RECEIVE: return ws_receive(c->ws, in, len);
     case LWS_CALLBACK_RECEIVE_PONG: ws_pong(c->ws); break;
@@ -36,7 +37,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         c->ws = NULL;
         break;
 
-    case LWS_CALLBACK_HTTP: return http_begin(l, wsi, &c->http, in, len);
+    case LWS_CALLBACK_HTTP: guest_asked(wsi); return http_begin(l, wsi, &c->http, in, len);
     case LWS_CALLBACK_HTTP_BODY: return http_body(c->http, in, len);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION: return http_body_complete(c->http);
     case LWS_CALLBACK_HTTP_WRITEABLE: return http_writeable(&c->http);
@@ -62,7 +63,12 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
-enum { HEADER_BYTES_MAX = 16 << 10, HEADER_TABLES_MAX = 4096, KEEPALIVE_S = 65 };
+enum { HEADER_BYTES_MAX = 16 << 10, HEADER_TABLES_MAX = 4096 };
+
+static unsigned seconds_of(uint32_t ms)
+{
+    return ms / 1000 + (ms % 1000 != 0);
+}
 
 /* libwebsockets counts in seconds, in 16 bits, and insists on some time between ping and giving up. */
 static lws_retry_bo_t keep_valid_of(const struct config_server *config)
@@ -92,9 +98,9 @@ static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
         .pt_serv_buf_size = LOOP_READ_BYTES,
         .max_http_header_data2 = HEADER_BYTES_MAX,
         .max_http_header_pool2 = HEADER_TABLES_MAX,
-        .keepalive_timeout = KEEPALIVE_S,
-        .timeout_secs = (config->limits.http_timeout_ms + 999) / 1000,
-        .timeout_secs_ah_idle = (config->limits.http_timeout_ms + 999) / 1000,
+        .keepalive_timeout = (int)seconds_of(config->limits.idle_timeout_ms),
+        .timeout_secs = seconds_of(config->limits.http_timeout_ms),
+        .timeout_secs_ah_idle = seconds_of(config->limits.head_timeout_ms),
         .server_string = "sync-coordinator",
         .alpn = "http/1.1",
     };

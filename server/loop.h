@@ -52,6 +52,7 @@ struct loop {
     struct listener listener;
     struct lws_context *lws;
     struct lws_vhost *vhost;
+    bool guest_arrives;        /* guest.c: libwebsockets has not told of it yet */
     lws_retry_bo_t keep_valid; /* when to ping, when to give up; lws keeps a pointer to it */
 
     pthread_mutex_t lock; /* guards inbox, inbox_end */

@@ -1,5 +1,6 @@
 #include "server/read_stream.h"
 
+#include "server/admission.h"
 #include "server/server.h"
 #include "server/system.h"
 #include "storage/snapshot_reader.h"
@@ -41,6 +42,7 @@ static bool is_delta(const struct read_stream *s)
 
 static void free_stream(struct read_stream *s)
 {
+    admission_ends(s->job.home->server->admission);
     delta_reader_close(s->delta);
     snapshot_reader_close(s->snapshot);
     if (s->checkpoint != NULL) message_deinit(s->checkpoint);
@@ -144,6 +146,7 @@ static struct read_stream *start(struct loop *l, enum read_format format, struct
     s->bytes =
         buf_make(SIZE_MAX / 4); /* a piece, or one fact where that is longer: what a client once sent */
     s->began_ns = system_monotonic_ns();
+    admission_begins(l->server->admission);
     return s;
 }
 

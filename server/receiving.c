@@ -1,5 +1,6 @@
 #include "server/receiving.h"
 
+#include "server/limit.h"
 #include "server/loop.h"
 #include "server/server.h"
 
@@ -39,7 +40,7 @@ static void wait_in_line(struct loop *l, struct receiver *r)
     *(list->last == NULL ? &list->first : &list->last->next) = r;
     list->last = r;
     atomic_fetch_add(&l->server->receiving.waiting, 1);
-    counter_add(&l->server->metrics.limit_hits[LIMIT_RECEIVING_BYTES], 1);
+    limit_hit(l->server, LIMIT_RECEIVING_BYTES);
     loop_wake_at(l, loop_now_ms(l) + RECEIVING_RETRY_MS);
     r->stop(r, true);
 }

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "server/admission.h"
 #include "server/coordinator/coordinator.h"
 #include "server/listen.h"
 #include "server/loop.h"
@@ -17,24 +18,6 @@
 enum { LOOPS_MAX = 64, LOOPS_DEFAULT_MAX = 8, FILES_BESIDE_CONNECTIONS = 1024 };
 
 /* ---- any thread */
-
-bool server_admits(struct server *s)
-{
-    if (atomic_load(&s->draining)) return false;
-    if (atomic_load(&s->connections) < s->config->limits.connections) return true;
-    counter_add(&s->metrics.limit_hits[LIMIT_CONNECTIONS], 1);
-    return false;
-}
-
-void server_connection_opened(struct server *s)
-{
-    atomic_fetch_add(&s->connections, 1);
-}
-
-void server_connection_closed(struct server *s)
-{
-    atomic_fetch_sub(&s->connections, 1);
-}
 
 void server_work_begins(struct server *s)
 {
@@ -171,6 +154,8 @@ static enum sync_err open_loops(struct server *s, struct err_ctx *ec)
 static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
 {
     enum sync_err rc = settings_first(s->config, &s->settings, ec);
+    s->admission = admission_new(system_random_u64());
+    if (rc == SYNC_OK && s->admission == NULL) rc = err_set(ec, SYNC_ENOMEM, "no memory for the limits");
     if (rc == SYNC_OK) rc = open_store(s, ec);
     if (rc == SYNC_OK && s->config->storage.durability == DURABILITY_OBJECT)
         rc =
@@ -273,6 +258,7 @@ void server_stop(struct server *s)
     objects_stop(&s->objects);
     store_close(s->store);
     settings_unref(s->settings);
+    admission_free(s->admission);
     log_info(&s->logger, LOG_SERVER, "server.stopped");
     (void)pthread_cond_destroy(&s->idle);
     (void)pthread_mutex_destroy(&s->lock);

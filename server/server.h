@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/sync_metrics.h"
 #include "server/job.h"
+#include "server/limit.h"
 #include "server/listen.h"
 #include "server/objects.h"
 #include "server/receiving.h"
@@ -51,6 +52,8 @@ struct server {
     struct retention retention;
     struct coordinator *coordinator; /* NULL: not enabled */
     struct receiving receiving;
+    struct admission *admission;
+    struct limit_log limit_log;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
     _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */
     pthread_mutex_t lock;         /* guards nothing but the wait for `idle` */
@@ -68,11 +71,6 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
 void server_stop(struct server *s);
 
 /* ---- any thread */
-
-/* May another connection come in? */
-bool server_admits(struct server *s);
-void server_connection_opened(struct server *s);
-void server_connection_closed(struct server *s);
 
 /* A session or an exchange begins and ends; stopping waits for the last one. */
 void server_work_begins(struct server *s);

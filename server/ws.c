@@ -1,5 +1,6 @@
 #include "server/ws.h"
 
+#include "server/limit.h"
 #include "server/system.h"
 #include "server/ws_internal.h"
 
@@ -67,7 +68,7 @@ void ws_closed(struct ws *w)
 {
     if (w == NULL) return;
     struct sync_metrics *m = &w->loop->server->metrics;
-    if (has_no_pong(w)) counter_add(&m->limit_hits[LIMIT_PONG_TIMEOUT], 1);
+    if (has_no_pong(w)) limit_hit(w->loop->server, LIMIT_PONG_TIMEOUT);
     log_debug(&w->logger, LOG_WS, "ws.closed", LOG_SLICE("db", session_database(&w->session)));
     gauge_add(&m->ws_connections_active, -1);
     if (w->lag_counted) gauge_add(&m->sessions_lagging, -1);
@@ -105,7 +106,7 @@ static void too_long(struct ws *w)
 {
     struct session_update u = {0};
     struct err_ctx ec;
-    counter_add(&w->loop->server->metrics.limit_hits[LIMIT_MESSAGE_BYTES], 1);
+    limit_hit(w->loop->server, LIMIT_MESSAGE_BYTES);
     log_warn(&w->logger, LOG_WS, "ws.message_too_long", LOG_U64("bytes_max", bytes_max(w)));
     (void)err_set(&ec, SYNC_ELIMIT, "a message may have up to %zu bytes here", bytes_max(w));
     session_broken_message(&w->session, &ec, &u);
@@ -211,11 +212,12 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
         bool was_new = w->session.state == SESSION_NEW;
         session_tick(&w->session, system_random_u64(), now_ms, &u);
         if (was_new && w->session.state == SESSION_CLOSED)
-            counter_add(&w->loop->server->metrics.limit_hits[LIMIT_HANDSHAKE_TIMEOUT], 1);
+            limit_hit(w->loop->server, LIMIT_HANDSHAKE_TIMEOUT);
         ws_carry_out(w, &u);
     }
     if (w->pushes.count > 0 && now_ms >= w->push_after_ms) ws_want_write(w);
-    uint64_t deadline_ms = session_deadline_ms(&w->session);
+    uint64_t pace_ms = ws_pace_tick(w, now_ms), deadline_ms = session_deadline_ms(&w->session);
+    if (pace_ms < deadline_ms) deadline_ms = pace_ms;
     if (w->pushes.count > 0 && now_ms < w->push_after_ms && w->push_after_ms < deadline_ms)
         deadline_ms = w->push_after_ms;
     uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);

@@ -39,6 +39,8 @@ struct ws {
     bool receiving_binary;
     struct receiver receiver;
     struct ws_late *late, **late_end;
+    bool paced; /* the first of `late` waits at least until */
+    uint64_t paced_until_ms;
     uint64_t valid_ms; /* when the client was last known to be there */
     bool held;         /* the library was told to read no more */
     bool working;      /* through `late`, guards against doing it from within */
@@ -67,6 +69,10 @@ void ws_overflowed(struct ws *w);
 void ws_settle(struct ws *w); /* after anything changed: deadlines, draining */
 
 bool ws_holds_input(const struct ws *w); /* what has come waits in `late` */
+
+/* ws_pace.c */
+bool ws_must_wait(struct ws *w, const struct message *m); /* before it is worked on; m NULL: unreadable */
+uint64_t ws_pace_tick(struct ws *w, uint64_t now_ms);     /* returns when to call it next */
 
 /* ws_send.c */
 bool ws_queue_text(struct ws *w, struct slice text); /* false: no memory; the connection closes */

@@ -266,7 +266,7 @@ bool ws_holds_input(const struct ws *w)
  * read of the socket. */
 void ws_take_message(struct ws *w, struct message *m, const struct err_ctx *ec)
 {
-    if (!ws_holds_input(w) && w->late == NULL) {
+    if (!ws_holds_input(w) && w->late == NULL && !ws_must_wait(w, m)) {
         process(w, m, ec);
         return;
     }
@@ -283,13 +283,14 @@ void ws_take_message(struct ws *w, struct message *m, const struct err_ctx *ec)
     if (m == NULL) late->ec = *ec;
     *w->late_end = late;
     w->late_end = &late->next;
+    if (w->paced) ws_settle(w); /* which holds the input back */
 }
 
 static void work_through_late(struct ws *w)
 {
     if (w->working) return;
     w->working = true;
-    while (w->late != NULL && !ws_holds_input(w) && !w->closing) {
+    while (w->late != NULL && !ws_holds_input(w) && !w->closing && !ws_must_wait(w, w->late->message)) {
         struct ws_late *late = w->late;
         w->late = late->next;
         if (w->late == NULL) w->late_end = &w->late;
@@ -297,7 +298,7 @@ static void work_through_late(struct ws *w)
         free(late);
     }
     w->working = false;
-    hold_input(w, ws_holds_input(w) || w->draining || w->receiver.waiting);
+    hold_input(w, ws_holds_input(w) || w->paced || w->draining || w->receiver.waiting);
 }
 
 void ws_overflowed(struct ws *w)

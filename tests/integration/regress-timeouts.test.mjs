@@ -57,7 +57,7 @@ test('a session is pinged, and given up when it does not answer', async (t) => {
 });
 
 test('a head and a body that do not come are given up', async (t) => {
-  const server = await startServer(t, { settings: { 'limits.httpTimeoutMs': 1000 } });
+  const server = await startServer(t, { settings: { 'limits.httpTimeoutMs': 1000, 'limits.headTimeoutMs': 1000 } });
   const head = `POST /sync/db1/changes HTTP/1.1\r\nhost: x\r\nx-site-id: ${SITE}\r\ncontent-type: application/json\r\n`;
   const stalled = [
     await mute(t, server, 'GET /sync/hea'),
