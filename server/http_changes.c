@@ -11,11 +11,20 @@ static struct slice database_of(const struct http *h)
     return slice_of(h->request.database, h->request.database_len);
 }
 
+/* What may go by itself is 503 with Retry-After, so that clients and proxies come again; damage is 500. */
+static void storage_failed(struct http *h, enum sync_err rc, const char *code, const char *text)
+{
+    if (err_http_status(rc) == 503)
+        http_fail_later(h, code, text);
+    else
+        http_fail(h, 500, code, text);
+}
+
 static void read_failed(struct http *h, const char *code, const struct read_piece *piece)
 {
     log_error(&h->loop->server->logger, LOG_HTTP, "read.failed", LOG_U64("exchange", h->id),
               LOG_SLICE("db", database_of(h)), LOG_FAILURE(&piece->ec));
-    http_fail(h, err_http_status(piece->rc) == 503 ? 503 : 500, code, piece->ec.text);
+    storage_failed(h, piece->rc, code, piece->ec.text);
 }
 
 /* ---- GET changes, at once and as a long poll */
@@ -135,8 +144,7 @@ static void apply_finished(struct loop *l, const struct apply_job *j)
     struct http *h = id_table_get(&l->exchanges, j->asker);
     if (h == NULL) return;
     if (j->store.job.rc != SYNC_OK) {
-        http_fail(h, err_http_status(j->store.job.rc) == 503 ? 503 : 500, "APPLY_CHANGES_FAILED",
-                  j->store.job.ec.text);
+        storage_failed(h, j->store.job.rc, "APPLY_CHANGES_FAILED", j->store.job.ec.text);
         return;
     }
     struct buf body = buf_make(1024);
