@@ -38,6 +38,7 @@ static void answer_metrics(struct http *h)
     gauge_set(&s->metrics.process_resident_bytes, (int64_t)system_resident_bytes());
     coordinator_scrape(s->coordinator);
     metrics_write(&s->metrics.registry, &body);
+    hook_gate_put_metrics(&s->hooks, &body);
     if (body.failed == SYNC_OK)
         http_answer(h, 200, METRICS_CONTENT_TYPE, buf_slice(&body));
     else
