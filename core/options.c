@@ -165,6 +165,10 @@ const struct option config_options[] = {
     {BOOLEAN("object.optional", object.optional), .flag = "object-store-optional",
      .env = "SYNC_OBJECT_STORE_OPTIONAL", .initial = "false",
      .help = "May the server start while the object store cannot be used?"},
+    {BOOLEAN("object.log", object.log), .flag = "object-log", .env = "SYNC_OBJECT_LOG", .initial = "true",
+     .help =
+         "Is what this server accepts uploaded to the shared log? One server can write it: set it to false "
+         "for the others that use the same bucket and key prefix."},
     {NUMBER("object.partitions", object.partitions, 0, 64), .flag = "object-partitions",
      .env = "SYNC_OBJECT_PARTITIONS", .initial = "0",
      .help = "Parts of the shared log, fixed when a bucket is first used; 0 takes what it has, 1 at first."},
@@ -179,7 +183,7 @@ const struct option config_options[] = {
      .help = "With durability object: wait for the upload of a batch, after which it is refused for now."},
     {NUMBER("object.snapshotIntervalMs", object.snapshot_interval_ms, 1000, 36525ull * DAY_MS),
      .flag = "object-snapshot-interval-ms", .env = "SYNC_OBJECT_SNAPSHOT_INTERVAL_MS", .initial = "300000",
-     .unit = "ms", .help = "Time after which a database that has changed gets a new snapshot."},
+     .unit = "ms", .help = "Time without changes after which a database that had some gets a new snapshot."},
     {NUMBER("object.snapshotChanges", object.snapshot_changes, 1, 1000000000),
      .flag = "object-snapshot-changes", .env = "SYNC_OBJECT_SNAPSHOT_CHANGES", .initial = "100000",
      .help = "Changes after which it gets one earlier."},
