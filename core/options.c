@@ -183,7 +183,7 @@ const struct option config_options[] = {
      .help = "With durability object: wait for the upload of a batch, after which it is refused for now."},
     {NUMBER("object.snapshotIntervalMs", object.snapshot_interval_ms, 1000, 36525ull * DAY_MS),
      .flag = "object-snapshot-interval-ms", .env = "SYNC_OBJECT_SNAPSHOT_INTERVAL_MS", .initial = "300000",
-     .unit = "ms", .help = "Time after which a database that has changed gets a new snapshot."},
+     .unit = "ms", .help = "Time without changes after which a database that had some gets a new snapshot."},
     {NUMBER("object.snapshotChanges", object.snapshot_changes, 1, 1000000000),
      .flag = "object-snapshot-changes", .env = "SYNC_OBJECT_SNAPSHOT_CHANGES", .initial = "100000",
      .help = "Changes after which it gets one earlier."},
