@@ -377,7 +377,8 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
     const char *refusal = NULL;
     struct http_request request;
     struct http_head head = {.close = true, .content_type = CONTENT_JSON};
-    if (lws_http_get_uri_and_method(wsi, &path, &path_len) < 0) return -1;
+    int method = lws_http_get_uri_and_method(wsi, &path, &path_len);
+    if (method < 0) return -1;
     struct slice rest = slice_of(path, (size_t)path_len);
     bool ours =
         slice_starts_with(rest, base) && slice_is(slice_of(path + base.len, rest.len - base.len), "/ws");
@@ -389,6 +390,10 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
     } else if (!ours) {
         head.status = 404;
         refusal = "no such route";
+    } else if (method != LWSHUMETH_GET) { /* libwebsockets upgrades any */
+        head.status = 400;
+        code = "UPGRADE_REFUSED";
+        refusal = "only GET can be upgraded";
     } else if (hook_gate_has(&l->server->hooks, HOOK_AUTHENTICATE) &&
                !claim_headers_fit(wsi, &l->config->hooks)) {
         limit_hit(l->server, LIMIT_HOOK_HEADER_BYTES);
