@@ -206,10 +206,10 @@ const struct option config_options[] = {
      .unit = "bytes", .help = "The same in bytes that wait, about; 0: any."},
     {BOOLEAN("diskEviction.enabled", object.evict), .flag = "disk-eviction-enabled",
      .env = "DISK_EVICTION_ENABLED", .initial = "false",
-     .help = "Do idle databases leave the disk, to be restored when they are used again?"},
+     .help = "Do idle databases leave the disk? Not in this build yet: it does nothing."},
     {NUMBER("diskEviction.idleMs", object.evict_idle_ms, 1000, 36525ull * DAY_MS),
      .flag = "disk-eviction-idle-ms", .env = "DISK_EVICTION_IDLE_MS", .initial = "3600000", .unit = "ms",
-     .help = "Time without use after which a database leaves the disk."},
+     .help = "Time without use after which a database leaves the disk. Not in this build yet."},
 
     {CHOICE("logging.level", logging.level, log_levels), .flag = "log-level", .env = "SYNC_LOG_LEVEL",
      .initial = "info", .traits = OPTION_RELOADABLE, .help = "Least level of the lines that are logged."},
