@@ -55,9 +55,10 @@ struct ws {
     size_t pushed_bytes;    /* of it */
     uint64_t push_after_ms; /* after a push with migrations the next one waits */
     bool lag_counted;
-    bool draining;
-    bool closing;    /* with close_code, after the texts */
-    bool close_sent; /* nothing is sent any more */
+    uint64_t drain_at_ms; /* UINT64_MAX: not to be closed */
+    bool draining;        /* that time has come */
+    bool closing;         /* with close_code, after the texts */
+    bool close_sent;      /* nothing is sent any more */
     uint16_t close_code;
 };
 

@@ -178,8 +178,15 @@ static void start_delta(struct ws *w, const struct session_action *a)
         .has_since = a->has_since,
         .since = a->since,
         .page_bytes_max = w->loop->config->limits.delta_bytes,
+        .bare = a->as_push,
     };
-    w->stream = read_stream_delta(w->loop, READ_WS_DELTA, &request, w->id, on_piece);
+    if (a->as_push) {
+        counter_add(&w->loop->server->metrics.catch_ups, 1);
+        log_info(&w->logger, LOG_WS, "session.catch_up", LOG_SLICE("db", request.database),
+                 LOG_STR("why", "it did not ask for what it lacks"));
+    }
+    w->stream =
+        read_stream_delta(w->loop, a->as_push ? READ_WS_PUSH : READ_WS_DELTA, &request, w->id, on_piece);
 }
 
 /* ---- what the session decided */

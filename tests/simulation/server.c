@@ -20,6 +20,8 @@ void server_init(struct sim *s)
     v->config = (struct session_config){
         .nudge_facts = CLIENT_FACTS_MAX,
         .page_proof_timeout_ms = PAGE_PROOF_TIMEOUT_MS,
+        /* A planted bug must not be made good by it. */
+        .catch_up_timeout_ms = s->bug == BUG_NONE ? PAGE_PROOF_TIMEOUT_MS : UINT32_MAX,
         .renudge_interval_ms = sim_chance(s, 10) ? 5000 : 100000000,
         .handshake_timeout_ms = 10000,
         .requests_max = REQUESTS_MAX,
@@ -412,7 +414,7 @@ static void caught_up(struct sim *s, struct conn *c, uint32_t client)
 {
     struct session_update u;
     c->lag_counted = false;
-    session_drained(&c->session, &u);
+    session_drained(&c->session, s->now_ms, &u);
     server_carry_out(s, client, &u);
 }
 
