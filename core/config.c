@@ -139,6 +139,22 @@ static enum sync_err apply_environment(struct loaded_config *c, const char *cons
     return imply_mode(c, &s, ec);
 }
 
+/* Takes the texts of a flag that was given once or more. Each is one item, whatever it holds. */
+static enum sync_err apply_repeated(struct loaded_config *c, struct source *s, const struct option *o,
+                                    const char *name, const struct config_args *args, struct err_ctx *ec)
+{
+    for (size_t i = 0; i < args->hook_count; i++)
+        if (slice_trim(args->hooks[i]).len == 0)
+            return err_set(ec, SYNC_ECONFIG, "%s: the path is missing", name);
+    enum sync_err rc = option_set_list(o, &c->config, &c->arena, args->hooks, args->hook_count, ec);
+    if (rc != SYNC_OK) {
+        err_wrap(ec, "%s", name);
+        return rc;
+    }
+    s->given[option_index(o)] = true;
+    return set_origin(c, o, s->source, name, ec);
+}
+
 static enum sync_err apply_flags(struct loaded_config *c, const struct config_args *args, struct err_ctx *ec)
 {
     struct source s = {.source = CONFIG_FROM_FLAG};
@@ -147,7 +163,8 @@ static enum sync_err apply_flags(struct loaded_config *c, const struct config_ar
         if (args->texts[i] == NULL) continue;
         const char *name = text_in(&c->arena, "--%s", o->flag);
         if (name == NULL) return no_memory(ec);
-        enum sync_err rc = apply_text(c, &s, o, name, args->texts[i], ec);
+        enum sync_err rc = o->traits & OPTION_REPEATED ? apply_repeated(c, &s, o, name, args, ec)
+                                                       : apply_text(c, &s, o, name, args->texts[i], ec);
         if (rc != SYNC_OK) return rc;
     }
     return imply_mode(c, &s, ec);
@@ -185,7 +202,10 @@ static enum sync_err check_auth(const struct loaded_config *c, struct err_ctx *e
                        "auth.mode (%s): token-whitelist without any token would let nobody in; "
                        "give auth.tokens or auth.tokensFile",
                        origin);
-    case AUTH_MODE_CUSTOM: break; /* a hook would have to decide, and no option can name one */
+    case AUTH_MODE_CUSTOM:
+        if (c->config.hooks.chain.count > 0)
+            return SYNC_OK; /* whether one of them does shows when they load */
+        break;
     }
     return err_set(ec, SYNC_ECONFIG,
                    "auth.mode (%s): custom needs a hook that authenticates, and none is loaded: "

@@ -24,6 +24,7 @@
 
 enum {
     CONFIG_OPTIONS_MAX = 192,
+    CONFIG_HOOKS_MAX = 16,           /* in the chain */
     CONFIG_FILE_BYTES_MAX = 1 << 20, /* of the configuration file, and of the token file */
     CONFIG_TEXT_BYTES_MAX = 1 << 20, /* a good ceiling for the buffers of the config_write_ functions */
 };
@@ -62,6 +63,27 @@ struct cors_origin {
 struct config_cors {
     struct cors_origin origin;
     bool credentials;
+};
+
+enum hook_place { HOOK_PLACE_SERVER, HOOK_PLACE_HELPER }; /* isolation: none, process */
+
+/* One hook of the chain (hooks/sync_hooks.h). */
+struct config_hook {
+    const char *path;
+    const char *config;  /* "": none; may hold secrets */
+    uint32_t timeout_ms; /* of one call */
+    enum hook_place place;
+};
+
+struct config_hook_list {
+    const struct config_hook *items;
+    size_t count; /* at most CONFIG_HOOKS_MAX */
+};
+
+struct config_hooks {
+    struct config_hook_list chain;
+    struct text_list headers; /* names of request headers that are kept for hooks, beside the usual ones */
+    size_t header_bytes;      /* limits.hookHeaderBytes */
 };
 
 enum auth_mode { AUTH_MODE_NONE, AUTH_MODE_TOKEN_WHITELIST, AUTH_MODE_CUSTOM };
@@ -162,6 +184,7 @@ struct config {
     struct config_tls tls;
     struct config_cors cors;
     struct config_auth auth;
+    struct config_hooks hooks;
     struct config_sync sync;
     struct config_storage storage;
     struct config_s3 s3;

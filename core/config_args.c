@@ -116,6 +116,11 @@ enum sync_err config_args_parse(int argc, const char *const *argv, struct config
                                (int)strcspn(argv[i + 1], "="), argv[i + 1]);
             f.value = argv[++i];
         }
+        if (f.option != NULL && f.option->traits & OPTION_REPEATED) {
+            if (ret->hook_count == CONFIG_HOOKS_MAX)
+                return err_set(ec, SYNC_ECONFIG, "--%s: over %d of them", f.option->flag, CONFIG_HOOKS_MAX);
+            ret->hooks[ret->hook_count++] = slice_str(f.value);
+        }
         if (f.option != NULL)
             ret->texts[option_index(f.option)] = f.value;
         else

@@ -3,8 +3,8 @@
  *     --port 8080   --port=8080   -p 8080   -p8080
  *
  * Every option takes a value, and takes the next argument whatever it begins with, unless that is a flag of
- * ours (then the value was forgotten). A flag given twice: the last one counts. What the texts mean is
- * decided later (options.h). Pure. */
+ * ours (then the value was forgotten). A flag given twice: the last one counts, but --hook adds another hook.
+ * What the texts mean is decided later (options.h). Pure. */
 #ifndef CORE_CONFIG_ARGS_H
 #define CORE_CONFIG_ARGS_H
 
@@ -14,6 +14,8 @@ struct config_args {
     enum config_command command;           /* the last one given */
     const char *file;                      /* of --config, or NULL */
     const char *texts[CONFIG_OPTIONS_MAX]; /* in the order of the table; NULL: not given */
+    struct slice hooks[CONFIG_HOOKS_MAX];  /* all texts of --hook, the one flag that may be repeated */
+    size_t hook_count;
 };
 
 /* Errors: SYNC_ECONFIG for an unknown flag (naming the nearest known one), a forgotten value, a value for a

@@ -1,5 +1,6 @@
 #include "core/config_file.h"
 
+#include "core/config_hooks.h"
 #include "core/json.h"
 #include "core/json_text.h"
 #include "core/nearest.h"
@@ -58,18 +59,21 @@ static enum sync_err wrong_type(struct file_reading *f, const struct option *o, 
     return err_set(f->ec, SYNC_ECONFIG, "the %s %s is not %s", kinds[type], show_value(raw.text).text, takes);
 }
 
-/* A string's text, also zero terminated; lives in the configuration's arena. bytes is NULL when memory is
- * short. */
-static struct slice resolve(struct file_reading *f, struct slice inside)
+struct slice config_text_resolve(struct arena *a, struct slice inside)
 {
     struct buf b = buf_make(inside.len + 1); /* escapes only get shorter */
     json_text_resolve(inside, &b);
     buf_put_char(&b, '\0'); /* so that an empty text has bytes too */
     struct slice copy = {.bytes = NULL};
-    if (b.failed == SYNC_OK) copy = arena_copy(&f->into->arena, buf_slice(&b));
+    if (b.failed == SYNC_OK) copy = arena_copy(a, buf_slice(&b));
     buf_deinit(&b);
     if (copy.bytes != NULL) copy.len--;
     return copy;
+}
+
+static struct slice resolve(struct file_reading *f, struct slice inside)
+{
+    return config_text_resolve(&f->into->arena, inside);
 }
 
 static enum sync_err no_memory(struct file_reading *f)
@@ -107,6 +111,14 @@ static enum sync_err read_list(struct file_reading *f, const struct option *o, c
     return rc;
 }
 
+static enum sync_err read_hooks(struct file_reading *f, const struct option *o, const struct json_value *v)
+{
+    struct config_hook_list list;
+    enum sync_err rc = config_hooks_read(&f->into->arena, v, &list, &f->last_key, f->ec);
+    if (rc == SYNC_OK) option_set_hooks(o, &f->into->config, &list);
+    return rc;
+}
+
 /* The JSON type must be the one that the option is written with; then its text is the value. */
 static enum sync_err read_value(struct file_reading *f, const struct option *o, const struct json_value *v)
 {
@@ -117,11 +129,14 @@ static enum sync_err read_value(struct file_reading *f, const struct option *o, 
     case JSON_STRING: fits = text_kind || o->kind == OPTION_ORIGIN; break;
     case JSON_NUMBER: fits = o->kind == OPTION_NUMBER || o->kind == OPTION_DECIMAL; break;
     case JSON_BOOLEAN: fits = o->kind == OPTION_BOOLEAN || o->kind == OPTION_ORIGIN; break;
-    case JSON_ARRAY: fits = o->kind == OPTION_LIST || o->kind == OPTION_ORIGIN; break;
+    case JSON_ARRAY:
+        fits = o->kind == OPTION_LIST || o->kind == OPTION_ORIGIN || o->kind == OPTION_HOOKS;
+        break;
     case JSON_INVALID: return SYNC_OK; /* not JSON: told at the end */
     default: break;
     }
     if (!fits) return wrong_type(f, o, v);
+    if (o->kind == OPTION_HOOKS) return read_hooks(f, o, v);
     if (type == JSON_ARRAY) return read_list(f, o, v);
 
     struct slice text;

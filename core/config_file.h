@@ -11,6 +11,10 @@
 enum sync_err config_file_apply(struct loaded_config *c, const char *path, struct buf *text,
                                 bool given[CONFIG_OPTIONS_MAX], struct err_ctx *ec);
 
+/* A JSON string's text with its escapes resolved, also zero terminated, in the arena. bytes is NULL when
+ * memory is short. */
+struct slice config_text_resolve(struct arena *a, struct slice inside);
+
 /* Appends the tokens of a token file to c->config.auth.tokens. Errors: SYNC_ENOMEM. */
 enum sync_err config_tokens_append(struct loaded_config *c, struct slice text, struct err_ctx *ec);
 

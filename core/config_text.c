@@ -35,6 +35,7 @@ static void put_takes(struct buf *b, const struct option *o, const char *between
     case OPTION_DECIMAL: buf_put_str(b, "NUMBER"); break;
     case OPTION_BASE_PATH: buf_put_str(b, "PATH"); break;
     case OPTION_LIST: buf_put_str(b, "LIST"); break;
+    case OPTION_HOOKS: buf_put_str(b, "PATH[:CONFIG]"); break;
     case OPTION_BOOLEAN: buf_printf(b, "true%sfalse", between); break;
     case OPTION_ORIGIN: buf_printf(b, "true%sfalse%sLIST", between, between); break;
     case OPTION_CHOICE:
@@ -134,7 +135,9 @@ void config_write_help(struct buf *ret)
                 "\nOptions: as a flag, as a variable of the environment, and as a key in the file. Flags\n"
                 "win over the environment, that over the file, and that over the defaults. Without\n"
                 "--config the file is " CONFIG_FILE_DEFAULT ", if there is one here. A LIST stands between\n"
-                "commas (in the file it is a JSON list), and section.key is an object in the file.\n\n");
+                "commas (in the file it is a JSON list), and section.key is an object in the file.\n"
+                "--hook may be given several times, for a chain; in the variable hooks stand between\n"
+                "semicolons.\n\n");
     for (size_t i = 0; i < config_option_count; i++) put_option_help(ret, &config_options[i]);
 }
 
@@ -155,7 +158,10 @@ void config_write_markdown(struct buf *ret)
             buf_printf(ret, " | `%s` | ", o->initial);
         else
             BUF_PUT_LIT(ret, " | none | ");
-        buf_printf(ret, "%s%s | %s |\n", o->help, o->traits & OPTION_SECRET ? " Never shown." : "",
+        buf_printf(ret, "%s%s | %s |\n", o->help,
+                   !(o->traits & OPTION_SECRET) ? ""
+                   : o->kind == OPTION_HOOKS    ? " Configuration strings are never shown."
+                                                : " Never shown.",
                    o->traits & OPTION_RELOADABLE ? "yes" : "");
     }
 }

@@ -23,7 +23,7 @@ extern "C" {
     X(EFORBIDDEN, 403, "not authorized")                                                                     \
     X(ENOTFOUND, 404, "not found")                                                                           \
     X(EPRUNED, 410, "snapshot required") /* the watermark is older than what was pruned */                   \
-    X(ESTORE, 500, "storage failure")    /* LevelDB or the disk below it */                                  \
+    X(ESTORE, 503, "storage failure")    /* LevelDB or the disk below it; may go by itself */                \
     X(EFORMAT, 500, "unknown format")    /* stored bytes this build cannot read */                           \
     X(ECONFIG, 500, "configuration")                                                                         \
     X(EIO, 500, "input/output")   /* a file, socket or remote service */                                     \

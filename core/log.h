@@ -37,7 +37,8 @@
     X(SERVICE, "service")                                                                                    \
     X(AUTH, "auth")                                                                                          \
     X(CONFIG, "config")                                                                                      \
-    X(STORAGE, "storage")
+    X(STORAGE, "storage")                                                                                    \
+    X(HOOKS, "hooks")
 
 #define X(constant, name) LOG_##constant,
 enum log_namespace { LOG_NAMESPACE_MAP(X) LOG_NAMESPACE_COUNT };

@@ -77,7 +77,9 @@ void message_deinit(struct message *m); /* accepts an all-zero message */
 void message_put_handshake_ack(struct buf *out, struct slice database, const struct site_id *server_site,
                                const char *connection_id);
 void message_put_request_changes(struct buf *out, const struct site_id *site, const struct hlc *since);
-void message_put_apply_result(struct buf *out, struct slice request_id, const struct merge_result *result);
+/* `rejected`: a JSON array of what hooks rejected, or empty. */
+void message_put_apply_result(struct buf *out, struct slice request_id, const struct merge_result *result,
+                              struct slice rejected);
 void message_put_error(struct buf *out, const char *code, const char *text, bool fatal);
 void message_put_pong(struct buf *out);
 void message_put_snapshot_complete(struct buf *out);
@@ -89,7 +91,7 @@ void message_put_snapshot_complete(struct buf *out);
 #define MESSAGE_CHUNK_HEAD   "{\"type\":\"snapshot_chunk\",\"chunk\":"
 #define MESSAGE_CHUNK_TAIL   "}"
 
-/* {"applied":..,"skipped":..,"conflicts":..,"transactions":..} without the braces. */
-void merge_result_put(struct buf *out, const struct merge_result *result);
+/* {"applied":..,"skipped":..,"conflicts":..,"transactions":..,"rejected":..} without the braces. */
+void merge_result_put(struct buf *out, const struct merge_result *result, struct slice rejected);
 
 #endif

@@ -28,7 +28,7 @@ void message_put_request_changes(struct buf *out, const struct site_id *site, co
     buf_put_char(out, '}');
 }
 
-void merge_result_put(struct buf *out, const struct merge_result *result)
+void merge_result_put(struct buf *out, const struct merge_result *result, struct slice rejected)
 {
     BUF_PUT_LIT(out, "\"applied\":");
     buf_put_u64(out, result->applied);
@@ -38,9 +38,13 @@ void merge_result_put(struct buf *out, const struct merge_result *result)
     buf_put_u64(out, result->conflicts);
     BUF_PUT_LIT(out, ",\"transactions\":");
     buf_put_u64(out, result->transactions);
+    if (rejected.len == 0) return;
+    BUF_PUT_LIT(out, ",\"rejected\":");
+    buf_put_slice(out, rejected);
 }
 
-void message_put_apply_result(struct buf *out, struct slice request_id, const struct merge_result *result)
+void message_put_apply_result(struct buf *out, struct slice request_id, const struct merge_result *result,
+                              struct slice rejected)
 {
     BUF_PUT_LIT(out, "{\"type\":\"apply_result\",");
     if (request_id.len > 0) {
@@ -48,7 +52,7 @@ void message_put_apply_result(struct buf *out, struct slice request_id, const st
         json_put_raw(out, request_id);
         buf_put_char(out, ',');
     }
-    merge_result_put(out, result);
+    merge_result_put(out, result, rejected);
     buf_put_char(out, '}');
 }
 

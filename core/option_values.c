@@ -1,4 +1,5 @@
 /* How one option takes, checks and shows a value: the second half of options.h. */
+#include "core/config_hooks.h"
 #include "core/json_text.h"
 #include "core/log_line.h"
 #include "core/options.h"
@@ -30,6 +31,7 @@ void option_takes(const struct option *o, char ret[OPTION_TAKES_MAX])
     case OPTION_TEXT: text = o->traits & OPTION_EMPTY_OK ? "a text" : "a text that is not empty"; break;
     case OPTION_BOOLEAN: text = "true or false"; break;
     case OPTION_LIST: text = "a list of texts"; break;
+    case OPTION_HOOKS: text = "a list of hooks"; break;
     case OPTION_ORIGIN: text = "true, false or a list of origins"; break;
     case OPTION_BASE_PATH: text = "a path like /sync, or /"; break;
     case OPTION_NUMBER:
@@ -212,6 +214,8 @@ enum sync_err option_set_list(const struct option *o, struct config *c, struct a
                               const struct slice *items, size_t count, struct err_ctx *ec)
 {
     struct text_list list;
+    if (o->kind == OPTION_HOOKS)
+        return config_hooks_parse(a, items, count, (struct config_hook_list *)field_of(o, c), ec);
     assert(o->kind == OPTION_LIST || o->kind == OPTION_ORIGIN);
     enum sync_err rc = copy_list(a, items, count, &list, ec);
     if (rc != SYNC_OK) return rc;
@@ -226,18 +230,30 @@ enum sync_err option_set_list(const struct option *o, struct config *c, struct a
     return SYNC_OK;
 }
 
+void option_set_hooks(const struct option *o, struct config *c, const struct config_hook_list *list)
+{
+    assert(o->kind == OPTION_HOOKS);
+    *(struct config_hook_list *)field_of(o, c) = *list;
+}
+
+/* Is it between two items? Configuration strings of hooks are full of commas. */
+static bool is_separator(const struct option *o, char c)
+{
+    return o->kind == OPTION_HOOKS ? c == ';' || c == '\n' : c == ',';
+}
+
 /* What stands between the commas; there must be something. */
 static enum sync_err set_split(const struct option *o, struct config *c, struct arena *a, struct slice text,
                                struct err_ctx *ec)
 {
     size_t count = 1, at = 0;
     bool something = false;
-    for (size_t i = 0; i < text.len; i++) count += text.bytes[i] == ',';
+    for (size_t i = 0; i < text.len; i++) count += is_separator(o, text.bytes[i]);
     struct slice *items = arena_get(a, count * sizeof *items);
     if (items == NULL) return no_memory(ec);
     for (size_t i = 0; i < count; i++) {
         size_t first = at;
-        while (at < text.len && text.bytes[at] != ',') at++;
+        while (at < text.len && !is_separator(o, text.bytes[at])) at++;
         items[i] = slice_trim(slice_of(text.bytes + first, at - first));
         something |= items[i].len > 0;
         at++;
@@ -255,7 +271,8 @@ enum sync_err option_set_text(const struct option *o, struct config *c, struct a
     case OPTION_NUMBER: return set_number(o, c, trimmed, ec);
     case OPTION_DECIMAL: return set_decimal(o, c, trimmed, ec);
     case OPTION_CHOICE: return set_choice(o, c, trimmed, ec);
-    case OPTION_LIST: return set_split(o, c, a, text, ec);
+    case OPTION_LIST:
+    case OPTION_HOOKS: return set_split(o, c, a, text, ec);
     case OPTION_BASE_PATH: return set_base_path(o, c, a, trimmed, ec);
     case OPTION_TEXT:
         if (text.len == 0 && !(o->traits & OPTION_EMPTY_OK)) return refuse(o, text, ec);
@@ -282,6 +299,7 @@ static size_t size_of(const struct option *o)
     case OPTION_CHOICE: return sizeof(unsigned);
     case OPTION_LIST: return sizeof(struct text_list);
     case OPTION_ORIGIN: return sizeof(struct cors_origin);
+    case OPTION_HOOKS: return sizeof(struct config_hook_list);
     case OPTION_TEXT:
     case OPTION_BASE_PATH: break;
     }
@@ -318,6 +336,7 @@ void option_put_value_unmasked(const struct option *o, const struct config *c, s
     case OPTION_CHOICE: json_put_text(ret, slice_str(o->choices[get_choice(o, c)])); break;
     case OPTION_TEXT: json_put_text(ret, slice_str(*(const char *const *)field)); break;
     case OPTION_LIST: put_list(ret, field); break;
+    case OPTION_HOOKS: config_hooks_put(ret, field, true); break;
     case OPTION_BASE_PATH: {
         const char *path = *(const char *const *)field;
         json_put_text(ret, slice_str(path[0] == '\0' ? "/" : path));
@@ -338,6 +357,10 @@ void option_put_value(const struct option *o, const struct config *c, struct buf
 {
     if (!(o->traits & OPTION_SECRET)) {
         option_put_value_unmasked(o, c, ret);
+        return;
+    }
+    if (o->kind == OPTION_HOOKS) {
+        config_hooks_put(ret, field_in(o, c), false);
         return;
     }
     assert(o->kind == OPTION_LIST || o->kind == OPTION_TEXT);

@@ -25,6 +25,7 @@ static_assert(LOG_FORMAT_JSON == 1, "log_formats");
 #define BOOLEAN(key, field) .path = key, .kind = OPTION_BOOLEAN, .offset = OF(bool, field)
 #define LIST(key, field)    .path = key, .kind = OPTION_LIST, .offset = OF(struct text_list, field)
 #define ORIGIN(key, field)  .path = key, .kind = OPTION_ORIGIN, .offset = OF(struct cors_origin, field)
+#define HOOKS(key, field)   .path = key, .kind = OPTION_HOOKS, .offset = OF(struct config_hook_list, field)
 #define CHOICE(key, field, names)                                                                            \
     .path = key, .kind = OPTION_CHOICE, .offset = OF(unsigned, field), .choices = names
 #define NUMBER(key, field, lowest, highest)                                                                  \
@@ -87,6 +88,15 @@ const struct option config_options[] = {
     {TEXT("auth.tokensFile", auth.tokens_file), .flag = "auth-tokens-file", .env = "SYNC_AUTH_TOKENS_FILE",
      .initial = "", .traits = OPTION_EMPTY_OK | OPTION_RELOADABLE,
      .help = "File with further tokens, one a line; blank lines and lines that begin with # do not count."},
+
+    {HOOKS("hooks", hooks.chain), .flag = "hook", .env = "SYNC_HOOKS",
+     .traits = OPTION_SECRET | OPTION_RELOADABLE | OPTION_REPEATED,
+     .help = "Shared objects that decide who comes in, what they may do and which changes are taken."},
+    {LIST("hookHeaders", hooks.headers), .flag = "hook-headers", .env = "SYNC_HOOK_HEADERS",
+     .initial =
+         "x-api-key,x-forwarded-user,x-forwarded-email,x-forwarded-proto,x-forwarded-host,x-request-id",
+     .traits = OPTION_RELOADABLE,
+     .help = "Names of request headers that hooks get to see, beside those of the HTTP standards."},
 
     {NUMBER("sync.retentionHorizonMs", sync.retention_horizon_ms, 1, 36525ull * DAY_MS),
      .flag = "retention-horizon-ms", .env = "SYNC_RETENTION_HORIZON_MS", .initial = "2592000000",
@@ -272,6 +282,9 @@ const struct option config_options[] = {
     {NUMBER("limits.jsonDepth", limits.json_depth, 16, 1024), .flag = "limit-json-depth",
      .env = "SYNC_LIMIT_JSON_DEPTH", .initial = "128", .traits = OPTION_RELOADABLE,
      .help = "Deepest nesting of a message or body."},
+    {NUMBER("limits.hookHeaderBytes", hooks.header_bytes, 256, 65536), .flag = "limit-hook-header-bytes",
+     .env = "SYNC_LIMIT_HOOK_HEADER_BYTES", .initial = "8192", .unit = "bytes", .traits = OPTION_RELOADABLE,
+     .help = "Values of request headers that are kept for hooks, for each connection."},
     {NUMBER("limits.receivingBytes", limits.receiving_bytes, 1024, 1048576ull * MIB),
      .flag = "limit-receiving-bytes", .env = "SYNC_LIMIT_RECEIVING_BYTES", .initial = "268435456",
      .unit = "bytes", .traits = OPTION_RELOADABLE,

@@ -18,12 +18,14 @@ enum option_kind {
     OPTION_LIST,      /* struct text_list; in a text: between commas, blanks around an item do not count */
     OPTION_ORIGIN,    /* struct cors_origin; true, false or a list; in a list `*` means all */
     OPTION_BASE_PATH, /* const char *; as struct config_server says */
+    OPTION_HOOKS,     /* struct config_hook_list; in a text: PATH[:CONFIG] between semicolons or on lines */
 };
 
 enum {
     OPTION_SECRET = 1 << 0,     /* its value is never shown */
     OPTION_RELOADABLE = 1 << 1, /* a running server can take a new value over */
     OPTION_EMPTY_OK = 1 << 2,   /* a text that may be empty */
+    OPTION_REPEATED = 1 << 3,   /* its flag may be given several times, for several items */
 };
 
 struct option {
@@ -65,6 +67,7 @@ enum sync_err option_set_text(const struct option *o, struct config *c, struct a
 enum sync_err option_set_list(const struct option *o, struct config *c, struct arena *a,
                               const struct slice *items, size_t count, struct err_ctx *ec);
 
+void option_set_hooks(const struct option *o, struct config *c, const struct config_hook_list *list);
 /* Takes the other configuration's value; texts stay where they are. */
 void option_copy_value(const struct option *o, struct config *c, const struct config *from);
 

@@ -1,5 +1,7 @@
 #include "core/session.h"
 
+#include "core/utf8.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -46,7 +48,7 @@ static void nudge(struct session *s, enum nudge_cause cause, struct session_upda
 /* Input is held while the database is looked up, and while as much is in flight as one session may have. */
 static void settle_input(struct session *s, struct session_update *u)
 {
-    bool hold = s->state == SESSION_OPENING ||
+    bool hold = s->state == SESSION_OPENING || s->expired ||
                 s->applies_begun - s->applies_done >= s->config->requests_max ||
                 s->read_count == SESSION_READS_MAX;
     if (hold) s->page.was_held = s->catch_up.was_held = true;
@@ -74,7 +76,8 @@ static void free_message(struct message *m)
 void session_init(struct session *s, const struct session_config *config, const char *connection_id,
                   uint64_t now_ms)
 {
-    *s = (struct session){.config = config};
+    *s = (struct session){
+        .config = config, .expires_ms = UINT64_MAX, .recheck_ms = UINT64_MAX, .recheck_ends_ms = UINT64_MAX};
     assert(strlen(connection_id) <= CONNECTION_ID_TEXT);
     strcpy(s->connection_id, connection_id);
     s->handshake_deadline_ms = now_ms + config->handshake_timeout_ms;
@@ -102,9 +105,23 @@ bool database_id_is_valid(struct slice id)
     return true;
 }
 
+bool database_id_is_text(struct slice id)
+{
+    size_t at = 0, step = 1;
+    if (id.len == 0 || id.len > DATABASE_ID_BYTES_MAX) return false;
+    for (; at < id.len && step > 0; at += step) {
+        unsigned char c = (unsigned char)id.bytes[at];
+        if (c < ' ' || c == 0x7f) return false;
+        step = utf8_len(id.bytes + at, id.len - at);
+        if (step == 2 && c == 0xc2 && (unsigned char)id.bytes[at + 1] < 0xa0) return false; /* C1 controls */
+    }
+    return step > 0;
+}
+
 bool session_takes_pushes(const struct session *s)
 {
-    return s->state == SESSION_LIVE && s->reading != READING_SNAPSHOT && !s->lagging;
+    return s->state == SESSION_LIVE && s->reading != READING_SNAPSHOT && !s->lagging && !s->reads_denied &&
+           !s->expired;
 }
 
 /* ---- reads, one at a time */
@@ -125,7 +142,7 @@ static void begin_delta(struct session *s, bool has_since, const struct hlc *sin
 static void start_read(struct session *s, struct session_update *u)
 {
     struct session_read *r = &s->reads[s->read_first];
-    if (s->state != SESSION_LIVE || s->reading != READING_NONE || s->page.state != PAGE_NONE ||
+    if (s->state != SESSION_LIVE || s->expired || s->reading != READING_NONE || s->page.state != PAGE_NONE ||
         s->read_count == 0 || s->applies_done < r->after_applies)
         return;
     struct message *m = r->message;
@@ -303,7 +320,8 @@ static void on_handshake(struct session *s, struct message **m, struct session_u
         refuse_handshake(s, "AUTH_FAILED", text, CLOSE_AUTH_FAILED, u);
         return;
     }
-    if (!database_id_is_valid((*m)->database_id)) {
+    struct slice id = (*m)->database_id;
+    if (s->ids_by_hook ? !database_id_is_text(id) : !database_id_is_valid(id)) {
         refuse_handshake(s, "AUTH_FAILED", "invalid database id", CLOSE_AUTH_FAILED, u);
         return;
     }
@@ -415,6 +433,41 @@ static uint64_t spread_out(uint64_t interval_ms, uint64_t spread)
     return interval_ms - tenth + (tenth == 0 ? 0 : spread % (2 * tenth));
 }
 
+void session_identified(struct session *s, uint64_t recheck_ms, uint64_t expires_ms, uint64_t now_ms)
+{
+    uint64_t soonest_ms = now_ms + RECHECK_PAUSE_MS;
+    s->expires_ms = expires_ms;
+    s->recheck_ms = recheck_ms > soonest_ms ? recheck_ms : soonest_ms;
+    if (s->recheck_ms > expires_ms) s->recheck_ms = expires_ms;
+    s->recheck_ends_ms = UINT64_MAX;
+}
+
+void session_recheck_at(struct session *s, uint64_t recheck_ms)
+{
+    if (recheck_ms < s->recheck_ms) s->recheck_ms = recheck_ms;
+}
+
+void session_rechecked(struct session *s, enum sync_err rc, const struct err_ctx *ec, uint64_t recheck_ms,
+                       uint64_t expires_ms, uint64_t now_ms, struct session_update *ret)
+{
+    *ret = (struct session_update){0};
+    s->rechecking = false;
+    if (s->state != SESSION_LIVE) return;
+    bool undecided = rc == SYNC_EBUSY || rc == SYNC_ENOMEM;
+    if (rc == SYNC_OK) {
+        if (s->expired) s->renudge_ms = now_ms; /* pushes were kept from it meanwhile */
+        s->expired = false;
+        session_identified(s, recheck_ms, expires_ms, now_ms);
+        start_read(s, ret);
+    } else if (undecided && now_ms < s->recheck_ends_ms) {
+        s->recheck_ms = now_ms + RECHECK_RETRY_MS;
+    } else { /* not fatal: the client may come again with another token */
+        add_error(ret, "AUTH_EXPIRED", ec->text, false);
+        add_close(s, ret, CLOSE_AUTH_FAILED);
+    }
+    settle_input(s, ret);
+}
+
 void session_opened(struct session *s, enum sync_err rc, const struct err_ctx *ec,
                     const struct site_id *server_site, uint64_t spread, uint64_t now_ms,
                     struct session_update *ret)
@@ -427,7 +480,7 @@ void session_opened(struct session *s, enum sync_err rc, const struct err_ctx *e
     }
     if (rc != SYNC_OK) { /* ours, not the client's: it may come again */
         add_error(ret, "MESSAGE_ERROR", ec->text, false);
-        add_close(s, ret, CLOSE_INTERNAL);
+        add_close(s, ret, rc == SYNC_EBUSY ? CLOSE_TRY_AGAIN : CLOSE_INTERNAL);
         return;
     }
     s->state = SESSION_LIVE;
@@ -438,7 +491,8 @@ void session_opened(struct session *s, enum sync_err rc, const struct err_ctx *e
 }
 
 void session_applied(struct session *s, struct slice request_id, size_t fact_count, enum sync_err rc,
-                     const struct err_ctx *ec, const struct merge_result *result, struct session_update *ret)
+                     const struct err_ctx *ec, const struct merge_result *result, struct slice rejected,
+                     struct session_update *ret)
 {
     *ret = (struct session_update){0};
     assert(s->applies_done < s->applies_begun);
@@ -447,7 +501,7 @@ void session_applied(struct session *s, struct slice request_id, size_t fact_cou
     if (rc != SYNC_OK) {
         add_error(ret, "APPLY_CHANGES_ERROR", ec->text, false);
     } else {
-        message_put_apply_result(add_send(ret), request_id, result);
+        message_put_apply_result(add_send(ret), request_id, result, rejected);
         /* A full message means that the client has more; it sends the next only when nudged. */
         if (fact_count >= s->config->nudge_facts) nudge(s, NUDGED_BULK, ret);
     }
@@ -518,16 +572,37 @@ void session_drained(struct session *s, uint64_t now_ms, struct session_update *
 
 /* ---- time */
 
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t identity_deadline_ms(const struct session *s)
+{
+    return earliest(s->expired ? UINT64_MAX : s->expires_ms, s->rechecking ? UINT64_MAX : s->recheck_ms);
+}
+
+/* At its expiry an identity is asked for again, and until there is an answer nothing is done for it. */
+static void tick_identity(struct session *s, uint64_t now_ms, struct session_update *u)
+{
+    if (now_ms >= s->expires_ms) s->expired = true;
+    if (now_ms >= s->recheck_ms && !s->rechecking) {
+        if (s->recheck_ends_ms == UINT64_MAX) s->recheck_ends_ms = now_ms + RECHECK_PATIENCE_MS;
+        s->rechecking = true;
+        (void)add(u, SESSION_RECHECK);
+    }
+    settle_input(s, u);
+}
+
 uint64_t session_deadline_ms(const struct session *s)
 {
     switch (s->state) {
     case SESSION_NEW: return s->handshake_deadline_ms;
-    case SESSION_LIVE: {
-        uint64_t next_ms = s->renudge_ms;
-        if (s->page.state != PAGE_NONE && s->page.deadline_ms < next_ms) next_ms = s->page.deadline_ms;
-        if (s->catch_up.waits && s->catch_up.deadline_ms < next_ms) next_ms = s->catch_up.deadline_ms;
-        return next_ms;
-    }
+    case SESSION_LIVE:
+        if (s->expired) return identity_deadline_ms(s);
+        return earliest(earliest(s->page.state == PAGE_NONE ? UINT64_MAX : s->page.deadline_ms,
+                                 s->catch_up.waits ? s->catch_up.deadline_ms : UINT64_MAX),
+                        earliest(s->renudge_ms, identity_deadline_ms(s)));
     default: return UINT64_MAX;
     }
 }
@@ -540,6 +615,8 @@ void session_tick(struct session *s, uint64_t spread, uint64_t now_ms, struct se
         add_close(s, ret, CLOSE_POLICY);
     }
     if (s->state != SESSION_LIVE) return;
+    tick_identity(s, now_ms, ret);
+    if (s->expired) return;
     tick_page(s, now_ms, ret);
     tick_catch_up(s, now_ms, ret);
     if (now_ms < s->renudge_ms) return;

@@ -5,7 +5,8 @@
  *
  * - the order of the handshake's checks, and what may be said before it;
  * - one `changes` at a time, and the next page only once the client proved the last one by its watermark;
- * - the nudges: handshake_ack sent again, so that the client asks for what it lacks and sends the rest.
+ * - the nudges: handshake_ack sent again, so that the client asks for what it lacks and sends the rest;
+ * - how long whoever was let in may stay, and when that is asked again.
  *
  *     NEW --handshake--> OPENING --opened--> LIVE
  *      \______________________\_______________\--> CLOSED
@@ -26,11 +27,14 @@ enum {
     DATABASE_ID_BYTES_MAX = 255,
     CONNECTION_ID_TEXT = 16,
     REQUEST_ID_BYTES_MAX = 64 << 10,
-    SESSION_READS_MAX = 8,   /* deltas and snapshots that wait for the one under way */
-    SESSION_ACTIONS_MAX = 6, /* of one step */
-    PAGE_NUDGES_MAX = 3,     /* for one page, before it is sent again */
-    RETRY_NUDGE_MS = 10000,  /* after a failure of ours */
-    PAGE_PAUSE_MS = 250,     /* before the second nudge; four times as long before each further one */
+    SESSION_READS_MAX = 8,       /* deltas and snapshots that wait for the one under way */
+    SESSION_ACTIONS_MAX = 6,     /* of one step */
+    PAGE_NUDGES_MAX = 3,         /* for one page, before it is sent again */
+    RETRY_NUDGE_MS = 10000,      /* after a failure of ours */
+    PAGE_PAUSE_MS = 250,         /* before the second nudge; four times as long before each further one */
+    RECHECK_PAUSE_MS = 1000,     /* between two rechecks at least, whatever a hook says */
+    RECHECK_RETRY_MS = 5000,     /* after one that nobody could decide */
+    RECHECK_PATIENCE_MS = 60000, /* so long may it take until it is decided */
 };
 
 /* Close codes of RFC 6455 and of the protocol. */
@@ -105,7 +109,13 @@ struct session {
     size_t database_len;
     struct site_id site, server_site;
     bool holds_input;
-    bool lagging; /* queued pushes were dropped; nudged when the socket has drained */
+    bool lagging;      /* queued pushes were dropped; nudged when the socket has drained */
+    bool ids_by_hook;  /* a hook judges database ids: what is text may be one */
+    bool reads_denied; /* a hook has not allowed to read: no pushes, which would be reading, too */
+    bool expired;      /* its time is over: nothing is done for it until a recheck said yes */
+    bool rechecking;
+    uint64_t expires_ms, recheck_ms; /* UINT64_MAX: never */
+    uint64_t recheck_ends_ms;        /* then the recheck must have been decided */
     bool has_proven;
     struct hlc proven; /* the watermark that the client told last: retention does not pass it */
     uint64_t applies_begun, applies_done;
@@ -122,6 +132,7 @@ struct session {
 enum session_action_type {
     SESSION_SEND,     /* `text`: one message */
     SESSION_OPEN,     /* authenticate and find the database: ends in session_opened() */
+    SESSION_RECHECK,  /* authenticate again: ends in session_rechecked() */
     SESSION_APPLY,    /* `message`: its batch; ends in session_applied() */
     SESSION_DELTA,    /* from `since`; ends in session_read_done() */
     SESSION_CUT,      /* end the delta at the next end of a transaction */
@@ -160,15 +171,28 @@ void session_message(struct session *s, struct message *m, uint64_t now_ms, stru
 /* A message came that could not be read. */
 void session_broken_message(struct session *s, const struct err_ctx *ec, struct session_update *ret);
 
+/* How long those who were let in may stay: until expires_ms, and until they are authenticated again at
+ * recheck_ms, which is also done at expires_ms. UINT64_MAX: for ever. Before session_opened(). */
+void session_identified(struct session *s, uint64_t recheck_ms, uint64_t expires_ms, uint64_t now_ms);
+
+/* The recheck was decided: with SYNC_OK they may stay until the times given, as above. SYNC_EBUSY and
+ * SYNC_ENOMEM: nobody knew; it is tried again for a while. */
+void session_rechecked(struct session *s, enum sync_err rc, const struct err_ctx *ec, uint64_t recheck_ms,
+                       uint64_t expires_ms, uint64_t now_ms, struct session_update *ret);
+
+/* Authenticate again at this time, if nothing earlier is due. */
+void session_recheck_at(struct session *s, uint64_t recheck_ms);
+
 /* The database was found, or not. On SYNC_OK the session already receives pushes, so that nothing falls
  * between them and the first delta. `spread` is a random number. */
 void session_opened(struct session *s, enum sync_err rc, const struct err_ctx *ec,
                     const struct site_id *server_site, uint64_t spread, uint64_t now_ms,
                     struct session_update *ret);
 
-/* A batch is durable, or refused. */
+/* A batch is durable, or refused. fact_count: as it came; rejected: see message_put_apply_result(). */
 void session_applied(struct session *s, struct slice request_id, size_t fact_count, enum sync_err rc,
-                     const struct err_ctx *ec, const struct merge_result *result, struct session_update *ret);
+                     const struct err_ctx *ec, const struct merge_result *result, struct slice rejected,
+                     struct session_update *ret);
 
 /* The delta about to be written starts below what was pruned: comes before its first byte. */
 void session_pruned(struct session *s, struct session_update *ret);
@@ -196,7 +220,7 @@ uint64_t session_deadline_ms(const struct session *s);
 void session_tick(struct session *s, uint64_t spread, uint64_t now_ms, struct session_update *ret);
 
 /* May a push be queued? Not before the handshake, not while the client boots from a snapshot (it would drop
- * it, and is nudged afterwards), not while it lags. */
+ * it, and is nudged afterwards), not while it lags, not while it must not read. */
 bool session_takes_pushes(const struct session *s);
 
 static inline struct slice session_database(const struct session *s)
@@ -206,5 +230,8 @@ static inline struct slice session_database(const struct session *s)
 
 /* 1 to 255 of A-Z a-z 0-9 _ : . - (protocol section 1) */
 bool database_id_is_valid(struct slice id);
+
+/* 1 to 255 bytes of UTF-8 without control characters: what a hook may call valid. */
+bool database_id_is_text(struct slice id);
 
 #endif

@@ -64,7 +64,9 @@
     X(BODY_RATE, "body_bytes_per_s")                                                                         \
     X(PONG_TIMEOUT, "pong_timeout")                                                                          \
     X(JSON_DEPTH, "json_depth")                                                                              \
-    X(RECEIVING_BYTES, "receiving_bytes")
+    X(RECEIVING_BYTES, "receiving_bytes")                                                                    \
+    X(HOOK_HEADER_BYTES, "hook_header_bytes")                                                                \
+    X(HOOK_NOTICE_BYTES, "hook_notice_bytes")
 
 #define X(constant, value) HTTP_ENDPOINT_##constant,
 enum http_endpoint { HTTP_ENDPOINT_MAP(X) HTTP_ENDPOINT_COUNT };

@@ -43,6 +43,7 @@ struct hook_counter {
 
 struct hook_figures {
     atomic_uint_fast64_t calls, refusals, timeouts, failures;
+    atomic_uint_fast64_t rejections; /* ChangeSets */
 };
 
 struct hook {

@@ -90,6 +90,7 @@ struct hook_input {
 
 struct hook_result {
     enum hook_outcome outcome;
+    bool asked;                   /* some hook had the function; an approval without that is nobody's */
     char hook[HOOK_NAME_MAX + 1]; /* that refused or failed; "" when none did */
     char text[SYNC_ANSWER_TEXT];  /* for the client; never empty unless approved */
 

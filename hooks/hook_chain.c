@@ -154,6 +154,17 @@ static bool take_path(struct hook *h, const struct hook_turn *turn, struct hook_
     return true;
 }
 
+static bool take_decisions(struct hook *h, const struct hook_turn *turn, struct hook_result *r)
+{
+    struct err_ctx ec;
+    uint32_t before = turn->sets->rejected_count;
+    if (hook_sets_carry_out(turn->sets, &turn->actions, &ec) != SYNC_OK)
+        return fail(h, HOOK_BEFORE_APPLY_CHANGES, ec.text, r);
+    atomic_fetch_add_explicit(&h->figures.rejections, turn->sets->rejected_count - before,
+                              memory_order_relaxed);
+    return true;
+}
+
 /* What a hook's answer means. False: the chain ends here. */
 static bool judge(struct hook *h, int got, struct hook_turn *turn, struct hook_result *r)
 {
@@ -168,12 +179,9 @@ static bool judge(struct hook *h, int got, struct hook_turn *turn, struct hook_r
         (void)snprintf(why, sizeof why, "it returned %d", got);
         return fail(h, op, turn->text[0] != '\0' ? turn->text : why, r);
     }
-    struct err_ctx ec;
     switch (op) {
     case HOOK_AUTHENTICATE: return take_grant(h, turn, r);
-    case HOOK_BEFORE_APPLY_CHANGES:
-        if (hook_sets_carry_out(turn->sets, &turn->actions, &ec) == SYNC_OK) return true;
-        return fail(h, op, ec.text, r);
+    case HOOK_BEFORE_APPLY_CHANGES: return take_decisions(h, turn, r);
     case HOOK_STORAGE_PATH: return take_path(h, turn, r);
     default: return true;
     }
@@ -202,7 +210,7 @@ static enum sync_err begin(const struct hook_chain *c, const struct hook_input *
     return SYNC_OK;
 }
 
-void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, const struct hook_gate *gate,
+void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, const struct hook_door *door,
                     struct hook_result *ret)
 {
     struct hook_turn turn = {.in = in};
@@ -213,14 +221,15 @@ void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, con
         struct hook *h = c->hooks[i];
         if ((h->ops & 1u << in->op) == 0) continue;
         uint64_t deadline_ns;
-        if (!gate->enter(gate->arg, h, &deadline_ns, &ec)) {
+        ret->asked = true;
+        if (!door->enter(door->arg, h, &deadline_ns, &ec)) {
             go_on = fail(h, in->op, ec.text, ret);
             break;
         }
         if (in->op == HOOK_AUTHENTICATE) offer_grant(ret->identity, &turn.grant);
         turn.text[0] = turn.path[0] = '\0';
         int got = hook_call(h, &turn, deadline_ns);
-        if (!gate->leave(gate->arg, h)) {
+        if (!door->leave(door->arg, h)) {
             hook_actions_deinit(&turn.actions);
             return;
         }

@@ -31,7 +31,7 @@ bool hook_chain_drop(struct hook_chain *c); /* gives a reference back; true: tha
 void hook_chain_free(struct hook_chain *c);
 
 /* How a call gets into a hook and out of it again. */
-struct hook_gate {
+struct hook_door {
     void *arg;
     /* False: not now, with a text for the log; the call ends as HOOK_UNAVAILABLE. */
     bool (*enter)(void *arg, struct hook *h, uint64_t *ret_deadline_ns, struct err_ctx *ec);
@@ -41,7 +41,7 @@ struct hook_gate {
 
 /* Asks the hooks. *ret is all zero before. After a `leave` that said false *ret has no meaning but can be
  * deinited. */
-void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, const struct hook_gate *gate,
+void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, const struct hook_door *door,
                     struct hook_result *ret);
 
 /* An answer for a call that no hook got to see, or that waits no longer. */

@@ -28,6 +28,13 @@ static bool keep(void *arg, struct hook *h)
     return true;
 }
 
+static enum sync_err lacks(uint32_t ops, struct err_ctx *ec)
+{
+    unsigned op = 0;
+    while ((ops & 1u << op) == 0) op++;
+    return err_set(ec, SYNC_ECONFIG, "no hook of the list has %s", hook_op_name((enum hook_op)op));
+}
+
 static void reload(struct hook_runner *r, struct reload *job)
 {
     struct hook_chain *fresh;
@@ -35,6 +42,10 @@ static void reload(struct hook_runner *r, struct reload *job)
     /* Only this thread changes r->chain, so it may be read here without the lock. */
     enum sync_err rc =
         hook_chain_open(job->hooks, job->count, &r->config.env, r->chain, keep, r, &fresh, &ec);
+    if (rc == SYNC_OK && (fresh->ops & job->needed) != job->needed) {
+        rc = lacks(job->needed & ~fresh->ops, &ec);
+        hook_chain_free(fresh);
+    }
     if (rc == SYNC_OK) {
         pthread_mutex_lock(&r->lock);
         struct hook_chain *old = r->chain;
@@ -84,8 +95,8 @@ static char *copy_text(char **at, const char *text)
 }
 
 enum sync_err hook_runner_reload(struct hook_runner *r, const struct hook_config *hooks, size_t count,
-                                 void (*done)(void *arg, enum sync_err rc, const char *text), void *arg,
-                                 struct err_ctx *ec)
+                                 uint32_t needed, void (*done)(void *arg, enum sync_err rc, const char *text),
+                                 void *arg, struct err_ctx *ec)
 {
     size_t bytes = 0;
     if (count > HOOKS_MAX) return err_set(ec, SYNC_ELIMIT, "%zu hooks, over %d", count, HOOKS_MAX);
@@ -95,6 +106,7 @@ enum sync_err hook_runner_reload(struct hook_runner *r, const struct hook_config
     if (job == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for a reload");
     char *at = job->texts;
     job->count = count;
+    job->needed = needed;
     job->done = done;
     job->arg = arg;
     for (size_t i = 0; i < count; i++) {

@@ -159,9 +159,9 @@ static void drop_chain(struct hook_runner *r, struct hook_chain *chain)
 static void make_call(struct worker *w, struct hook_call *c, struct hook_chain *chain)
 {
     struct hook_runner *r = w->lane->runner;
-    struct hook_gate gate = {.arg = w, .enter = enter, .leave = leave};
+    struct hook_door door = {.arg = w, .enter = enter, .leave = leave};
     struct hook_result result = {0};
-    hook_chain_run(chain, &c->input, &gate, &result);
+    hook_chain_run(chain, &c->input, &door, &result);
     pthread_mutex_lock(&r->lock);
     bool abandoned = w->abandoned;
     w->call = NULL;

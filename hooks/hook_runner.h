@@ -43,12 +43,13 @@ bool hook_runner_has(const struct hook_runner *r, enum hook_op op);
 /* Takes the call until it is posted (see hook_call.h). */
 void hook_runner_submit(struct hook_runner *r, struct hook_call *c);
 
-/* Loads the list beside the running chain, on a thread of its own, and puts it in place if all of it loads.
- * `done` is called on that thread, with SYNC_OK, or with why everything stays as it is. The list is copied. A
- * reload asked for while another runs comes after it. Errors: SYNC_ENOMEM; `done` is then not called. */
+/* Loads the list beside the running chain, on a thread of its own, and puts it in place if all of it loads
+ * and has all functions of `needed` (bit 1 << op). `done` is called on that thread, with SYNC_OK, or with why
+ * everything stays as it is. The list is copied. A reload asked for while another runs comes after it.
+ * Errors: SYNC_ENOMEM; `done` is then not called. */
 enum sync_err hook_runner_reload(struct hook_runner *r, const struct hook_config *hooks, size_t count,
-                                 void (*done)(void *arg, enum sync_err rc, const char *text), void *arg,
-                                 struct err_ctx *ec);
+                                 uint32_t needed, void (*done)(void *arg, enum sync_err rc, const char *text),
+                                 void *arg, struct err_ctx *ec);
 
 /* Figures of the running chain, for metrics. `each` is called for one hook after the other. */
 void hook_runner_each(struct hook_runner *r, void (*each)(void *arg, const struct hook *h), void *arg);

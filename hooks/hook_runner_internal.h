@@ -34,6 +34,7 @@ struct reload {
     struct reload *next;
     struct hook_config hooks[HOOKS_MAX];
     size_t count;
+    uint32_t needed; /* bit (1 << op) for each function that some hook must have */
     void (*done)(void *arg, enum sync_err rc, const char *text);
     void *arg;
     char texts[]; /* the paths and configuration strings */

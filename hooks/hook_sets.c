@@ -417,8 +417,9 @@ static void put_member(struct buf *out, const char *name, struct slice text)
 
 void hook_rejections_put(struct buf *out, const struct hook_sets *s)
 {
+    size_t first = out->len;
     buf_put_char(out, '[');
-    for (uint32_t i = 0; i < s->rejected_count; i++) {
+    for (uint32_t i = 0; i < s->rejected_count && out->len - first < REJECTIONS_BYTES_MAX; i++) {
         const struct hook_rejection *r = &s->rejected[i];
         if (i > 0) buf_put_char(out, ',');
         BUF_PUT_LIT(out, "{\"reason\":");

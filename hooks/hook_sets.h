@@ -21,6 +21,7 @@
 enum {
     REJECTION_TEXT_MAX = 1000,         /* bytes of each text of a rejection; cut there */
     REPLACEMENT_BYTES_MAX = 100 << 20, /* JSON of one replacement */
+    REJECTIONS_BYTES_MAX = 256 << 10,  /* told to a sender; the list ends with the one that passes it */
 };
 
 struct hook_rejection {
@@ -93,7 +94,7 @@ enum sync_err hook_sets_settle(struct hook_sets *s, struct batch *b, struct err_
 /* Appends the sets of the view as JSON objects with commas between them. */
 void hook_sets_put(struct buf *out, const struct hook_sets *s);
 
-/* Appends [{"reason":..,"code":..,"table":..,"column":..},..] */
+/* Appends [{"reason":..,"code":..,"table":..,"column":..},..], up to REJECTIONS_BYTES_MAX. */
 void hook_rejections_put(struct buf *out, const struct hook_sets *s);
 
 #endif

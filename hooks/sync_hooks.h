@@ -143,7 +143,8 @@ struct sync_request {
     const void *server; /* private to the server */
 
     /* The value of a request header, found without regard to case. Returns 0 when there is none. Over
-     * WebSocket these are the headers of the upgrade. */
+     * WebSocket these are the headers of the upgrade. A header that is neither of the HTTP standards nor
+     * named by the server's option hookHeaders is not kept, and counts as not there. */
     int (*header)(const struct sync_request *request, const char *name, struct sync_text *ret);
 };
 

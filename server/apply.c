@@ -1,6 +1,7 @@
 #include "server/apply.h"
 
 #include "server/admission.h"
+#include "server/hook_apply.h"
 #include "server/loop.h"
 #include "server/server.h"
 #include "server/system.h"
@@ -87,18 +88,30 @@ static void apply_done(struct job *job)
     admission_ends(l->server->admission);
     j->finished(l, j);
     receiving_batch_ends(l, j->message->batch.text_len);
-    message_deinit(j->message);
+    if (job->rc == SYNC_OK) hook_applied(l, j);
+    if (j->message != NULL) message_deinit(j->message);
     free(j->message);
+    apply_extra_deinit(&j->extra);
     free(j);
 }
 
+void apply_extra_deinit(struct apply_extra *x)
+{
+    buf_deinit(&x->rejected);
+    hook_identity_unref(x->identity);
+    x->identity = NULL;
+}
+
+void apply_count_received(struct loop *l, const struct message *m)
+{
+    counter_add(&l->server->metrics.changes_received, m->batch.fact_count);
+    histogram_observe(&l->server->metrics.change_batch_size, m->batch.fact_count);
+}
+
 enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site,
-                           struct message *m, uint64_t asker,
+                           struct message *m, uint64_t asker, struct apply_extra *extra,
                            void (*finished)(struct loop *l, const struct apply_job *j), struct err_ctx *ec)
 {
-    struct sync_metrics *metrics = &l->server->metrics;
-    counter_add(&metrics->changes_received, m->batch.fact_count);
-    histogram_observe(&metrics->change_batch_size, m->batch.fact_count);
     enum sync_err rc = hlc_check_drift(&m->batch.highest, system_wall_ms(), ec);
     if (rc != SYNC_OK) return rc;
     struct apply_job *j = calloc(1, sizeof *j + database.len);
@@ -111,6 +124,7 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
     j->store.job.done = apply_done;
     j->message = m;
     j->asker = asker;
+    j->extra = *extra;
     j->site = *site;
     j->finished = finished;
     j->began_ns = system_monotonic_ns();

@@ -19,6 +19,15 @@
 #include <stdint.h>
 
 struct loop;
+struct hook_identity;
+
+/* What hooks have made of a batch before it comes here (hook_apply.h), for its answer and for afterwards. */
+struct apply_extra {
+    size_t fact_count;              /* of the batch as it came */
+    struct hook_identity *identity; /* who sent it: a reference, or NULL where there are no hooks */
+    struct buf rejected;            /* JSON array of the ChangeSets that hooks rejected; empty: none */
+    uint32_t rejected_count;
+};
 
 struct apply_job {
     struct store_job store; /* first */
@@ -28,14 +37,20 @@ struct apply_job {
     uint64_t asker;          /* id of the session or exchange that waits */
     struct site_id site;     /* of the sender */
     uint64_t began_ns;
+    struct apply_extra extra;
     void (*finished)(struct loop *l, const struct apply_job *j); /* store.job.rc and ec tell how it went */
     char database[];
 };
 
-/* Checks the drift and queues the batch of m, malloc'ed, which it takes on SYNC_OK only.
- * Errors: SYNC_EDRIFT, SYNC_ENOMEM; `finished` is then not called. */
+void apply_extra_deinit(struct apply_extra *x);
+
+/* Counts a batch that has arrived; before anything is taken out of it. */
+void apply_count_received(struct loop *l, const struct message *m);
+
+/* Checks the drift and queues the batch of m, malloc'ed, which it takes together with `extra` on SYNC_OK
+ * only. Errors: SYNC_EDRIFT, SYNC_ENOMEM; `finished` is then not called. */
 enum sync_err apply_submit(struct loop *l, struct slice database, const struct site_id *site,
-                           struct message *m, uint64_t asker,
+                           struct message *m, uint64_t asker, struct apply_extra *extra,
                            void (*finished)(struct loop *l, const struct apply_job *j), struct err_ctx *ec);
 
 /* The store thread, once the batch's group is committed or has failed: sends the job home and the push to

@@ -8,10 +8,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SEND_BYTES_PER_MS_MIN = 16 };        /* of a client that reads, beyond limits.httpTimeoutMs */
-enum { UPGRADE_RETRY_SPREAD_S = 5 };        /* so that not all come back at once */
-enum { OUT_HEAD_BYTES = 4096 };             /* more than any head of ours has */
-enum { PASSED_OVER_BYTES_MAX = 256 << 20 }; /* of a body that was refused, before the connection is cut */
+enum { SEND_BYTES_PER_MS_MIN = 16 }; /* of a client that reads, beyond limits.httpTimeoutMs */
+enum { UPGRADE_RETRY_SPREAD_S = 5 }; /* so that not all come back at once */
+enum { OUT_HEAD_BYTES = 4096 };      /* more than any head of ours has */
 
 /* ---- the next request of the connection has to wait
 
@@ -31,7 +30,7 @@ void http_go_on_reading(struct http *h)
     (void)lws_rx_flow_control(h->wsi, 1); /* fails only for a connection that is closing */
 }
 
-static int lws_timeout_s(const struct http *h)
+int http_lws_timeout_s(const struct http *h)
 {
     return (int)((h->loop->config->limits.http_timeout_ms + 999) / 1000);
 }
@@ -45,7 +44,7 @@ static void stop_receiving(struct receiver *r, bool stop)
     else
         http_go_on_reading(h);
     /* Its time without progress begins when it goes on. */
-    lws_set_timeout(h->wsi, PENDING_TIMEOUT_HTTP_CONTENT, lws_timeout_s(h));
+    lws_set_timeout(h->wsi, PENDING_TIMEOUT_HTTP_CONTENT, http_lws_timeout_s(h));
 }
 
 /* ---- life */
@@ -86,6 +85,7 @@ static void http_free(struct http *h)
     id_table_remove(&h->loop->exchanges, h->id);
     hub_unsubscribe(&h->loop->hub, &h->subscriber);
     read_stream_release(h->stream);
+    hook_identity_unref(h->identity);
     receiver_ended(h->loop, &h->receiver);
     buf_deinit(&h->body);
     buf_deinit(&h->out);
@@ -131,17 +131,15 @@ static bool check_body(struct http *h)
     return false;
 }
 
-/* Who asks? False: the answer is under way. */
-static bool check_asker(struct http *h)
+/* Who asks? False: the answer is under way. The token is kept for the hooks. */
+static bool check_asker(struct http *h, char token[TOKEN_BYTES_MAX], size_t *ret_token_len)
 {
     struct sync_metrics *m = &h->loop->server->metrics;
     struct err_ctx ec;
-    char token[TOKEN_BYTES_MAX];
-    size_t token_len = 0;
     counter_add(&m->auth_attempts, 1);
     enum sync_err rc = http_request_site(h->wsi, &h->site, &ec);
-    if (rc == SYNC_OK) rc = http_request_token(h->wsi, token, &token_len, &ec);
-    if (rc == SYNC_OK) rc = auth_check(h->loop->settings->auth, slice_of(token, token_len), &ec);
+    if (rc == SYNC_OK) rc = http_request_token(h->wsi, token, ret_token_len, &ec);
+    if (rc == SYNC_OK) rc = hook_check_token(h->loop, slice_of(token, *ret_token_len), &ec);
     if (rc == SYNC_OK) return true;
     counter_add(&m->auth_failures, 1);
     log_warn(&h->loop->server->logger, LOG_AUTH, "auth.refused", LOG_U64("exchange", h->id),
@@ -156,25 +154,37 @@ static void preflight(struct http *h)
     http_answer(h, 204, NULL, slice_of(NULL, 0));
 }
 
+static void serve(struct http *h)
+{
+    if (h->request.endpoint == HTTP_ENDPOINT_GET_CHANGES) http_get_changes(h);
+    if (h->request.endpoint == HTTP_ENDPOINT_SNAPSHOT) http_snapshot(h);
+    /* a batch waits for its body */
+}
+
 static void database_request(struct http *h)
 {
     const struct http_request *r = &h->request;
+    const struct hook_gate *hooks = &h->loop->server->hooks;
+    char token[TOKEN_BYTES_MAX];
+    size_t token_len = 0;
     struct err_ctx ec;
-    if (!r->database_valid) {
+    if (hook_gate_has(hooks, HOOK_VALID_DATABASE_ID) ? !r->database_is_text : !r->database_valid) {
         (void)err_set(&ec, SYNC_EBADMSG, "Invalid database ID: %.*s", (int)r->database_len, r->database);
         http_fail(h, 400, "INVALID_DATABASE_ID", ec.text);
         return;
     }
     if (r->endpoint == HTTP_ENDPOINT_APPLY_CHANGES && !check_body(h)) return;
-    if (!check_asker(h)) return;
+    if (!check_asker(h, token, &token_len)) return;
     if (h->loop->draining) {
         http_fail_later(h, "UNAVAILABLE", "the server is stopping");
         return;
     }
     if (!http_admits(h)) return;
-    if (r->endpoint == HTTP_ENDPOINT_GET_CHANGES) http_get_changes(h);
-    if (r->endpoint == HTTP_ENDPOINT_SNAPSHOT) http_snapshot(h);
-    /* a batch waits for its body */
+    if (r->endpoint == HTTP_ENDPOINT_GET_CHANGES && !http_read_query(h)) return;
+    if (hook_gate_runner(hooks) != NULL)
+        http_ask_hooks(h, slice_of(token, token_len));
+    else
+        serve(h);
 }
 
 static void route(struct http *h)
@@ -196,11 +206,11 @@ static void route(struct http *h)
         http_info(h);
     }
     /* A body that nobody wants is passed over by the library, unless that would take too long. */
-    if (h->state == HTTP_ANSWERING && r->length > PASSED_OVER_BYTES_MAX) h->close = true;
+    if (h->state == HTTP_ANSWERING && r->length > HTTP_PASSED_OVER_BYTES_MAX) h->close = true;
 }
 
 /* The client waits for a word before it sends its body. */
-static int say_continue(struct http *h)
+int http_say_continue(struct http *h)
 {
     static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
     unsigned char bytes[LWS_PRE + sizeof line];
@@ -219,14 +229,17 @@ int http_begin(struct loop *l, struct lws *wsi, struct http **ret, const char *p
     bool has_body = h->request.method == METHOD_POST || h->request.length > 0;
     if (!has_body) lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* none but ours from here on */
     route(h);
-    if (h->state == HTTP_WORKING) http_stop_reading(h);
-    if (h->state == HTTP_READING) http_body_begins(h);
-    return h->state == HTTP_READING && h->request.expects_continue ? say_continue(h) : 0;
+    if (h->state == HTTP_WORKING || h->asking) http_stop_reading(h);
+    if (h->state == HTTP_READING && !h->asking) http_body_begins(h);
+    return h->state == HTTP_READING && h->request.expects_continue && !h->asking ? http_say_continue(h) : 0;
 }
 
-/* The whole body has come. */
-static void take_body(struct http *h)
+void http_take_body(struct http *h)
 {
+    if (h->asking) {
+        h->body_came = true;
+        return;
+    }
     lws_set_timeout(h->wsi, NO_PENDING_TIMEOUT, 0);
     h->state = HTTP_WORKING;
     receiver_ended(h->loop, &h->receiver);
@@ -244,7 +257,7 @@ static void chunked_body(struct http *h, const char *bytes, size_t len)
     else if (rc != SYNC_OK)
         http_fail(h, 400, "INVALID_BODY", ec.text);
     else if (chunked_is_done(&h->chunked_body))
-        take_body(h);
+        http_take_body(h);
     else
         receiver_grew(h->loop, &h->receiver, h->body.len);
 }
@@ -273,7 +286,7 @@ int http_body_complete(struct http *h)
 {
     if (h == NULL) return 0;
     if (h->body_ends++ == BODY_ENDS_MAX) return -1;
-    if (h->state == HTTP_READING && !h->request.is_chunked) take_body(h);
+    if (h->state == HTTP_READING && !h->request.is_chunked) http_take_body(h);
     return 0;
 }
 
@@ -372,6 +385,12 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
     } else if (!ours) {
         head.status = 404;
         refusal = "no such route";
+    } else if (hook_gate_has(&l->server->hooks, HOOK_AUTHENTICATE) &&
+               !claim_headers_fit(wsi, &l->config->hooks)) {
+        limit_hit(l->server, LIMIT_HOOK_HEADER_BYTES);
+        head.status = 431;
+        code = "HEADERS_TOO_LARGE";
+        refusal = "the headers are larger than this server takes";
     } else if (l->draining) {
         head.status = 503;
         head.retry_after_s = 1;

@@ -1,6 +1,6 @@
 #include "core/json_text.h"
-#include "server/apply.h"
 #include "server/gzip.h"
+#include "server/hook_apply.h"
 #include "server/http_internal.h"
 
 #include <assert.h>
@@ -11,11 +11,20 @@ static struct slice database_of(const struct http *h)
     return slice_of(h->request.database, h->request.database_len);
 }
 
+/* What may go by itself is 503 with Retry-After, so that clients and proxies come again; damage is 500. */
+static void storage_failed(struct http *h, enum sync_err rc, const char *code, const char *text)
+{
+    if (err_http_status(rc) == 503)
+        http_fail_later(h, code, text);
+    else
+        http_fail(h, 500, code, text);
+}
+
 static void read_failed(struct http *h, const char *code, const struct read_piece *piece)
 {
     log_error(&h->loop->server->logger, LOG_HTTP, "read.failed", LOG_U64("exchange", h->id),
               LOG_SLICE("db", database_of(h)), LOG_FAILURE(&piece->ec));
-    http_fail(h, err_http_status(piece->rc) == 503 ? 503 : 500, code, piece->ec.text);
+    storage_failed(h, piece->rc, code, piece->ec.text);
 }
 
 /* ---- GET changes, at once and as a long poll */
@@ -107,22 +116,23 @@ static bool subscribe_poll(struct http *h, uint64_t wait_ms)
     return true;
 }
 
-void http_get_changes(struct http *h)
+bool http_read_query(struct http *h)
 {
     struct err_ctx ec;
-    uint64_t wait_ms;
     enum sync_err rc = http_request_since(h->wsi, &h->has_since, &h->since, &ec);
-    if (rc == SYNC_OK) rc = http_request_wait(h->wsi, &wait_ms, &ec);
-    if (rc != SYNC_OK) {
-        http_fail(h, 400, "INVALID_BODY", ec.text);
-        return;
-    }
+    if (rc == SYNC_OK) rc = http_request_wait(h->wsi, &h->wait_ms, &ec);
+    if (rc != SYNC_OK) http_fail(h, 400, "INVALID_BODY", ec.text);
+    return rc == SYNC_OK;
+}
+
+void http_get_changes(struct http *h)
+{
     if (h->request.method == METHOD_HEAD) {
         http_answer_head_only(h, CONTENT_JSON);
         return;
     }
     h->state = HTTP_WORKING;
-    if (subscribe_poll(h, wait_ms))
+    if (subscribe_poll(h, h->wait_ms))
         start_delta(h);
     else
         http_fail_later(h, "GET_CHANGES_FAILED", "out of memory");
@@ -135,13 +145,12 @@ static void apply_finished(struct loop *l, const struct apply_job *j)
     struct http *h = id_table_get(&l->exchanges, j->asker);
     if (h == NULL) return;
     if (j->store.job.rc != SYNC_OK) {
-        http_fail(h, err_http_status(j->store.job.rc) == 503 ? 503 : 500, "APPLY_CHANGES_FAILED",
-                  j->store.job.ec.text);
+        storage_failed(h, j->store.job.rc, "APPLY_CHANGES_FAILED", j->store.job.ec.text);
         return;
     }
-    struct buf body = buf_make(1024);
+    struct buf body = buf_make(1024 + j->extra.rejected.len);
     BUF_PUT_LIT(&body, "{\"ok\":true,\"data\":{");
-    merge_result_put(&body, &j->request.result);
+    merge_result_put(&body, &j->request.result, buf_slice(&j->extra.rejected));
     BUF_PUT_LIT(&body, "}}");
     http_answer(h, 200, CONTENT_JSON, buf_slice(&body));
     buf_deinit(&body);
@@ -173,28 +182,31 @@ static enum sync_err read_body(struct http *h, struct message *ret, struct err_c
     return rc;
 }
 
-static void refuse(struct http *h, enum sync_err rc, const char *text)
+static void apply_refused(struct loop *l, uint64_t asker, const struct message *m, enum sync_err rc,
+                          const struct err_ctx *ec)
 {
-    if (rc == SYNC_ELIMIT)
-        http_fail(h, 413, "PAYLOAD_TOO_LARGE", text);
-    else if (rc == SYNC_EBADMSG || rc == SYNC_EDRIFT)
-        http_fail(h, 400, "INVALID_BODY", text);
-    else
-        http_fail_later(h, "APPLY_CHANGES_FAILED", text);
+    struct http *h = id_table_get(&l->exchanges, asker);
+    (void)m;
+    if (h != NULL) http_refuse(h, rc, ec->text);
 }
 
 void http_apply_changes(struct http *h)
 {
     struct err_ctx ec;
+    const struct apply_asker who = {.asker = h->id,
+                                    .identity = h->identity,
+                                    .database = database_of(h),
+                                    .site = h->site,
+                                    .finished = apply_finished,
+                                    .refused = apply_refused};
     struct message *m = malloc(sizeof *m);
     enum sync_err rc = m == NULL ? err_set(&ec, SYNC_ENOMEM, "out of memory") : read_body(h, m, &ec);
     if (rc == SYNC_OK) {
-        rc = apply_submit(h->loop, database_of(h), &h->site, m, h->id, apply_finished, &ec);
-        if (rc == SYNC_OK) return;
-        message_deinit(m);
+        (void)hook_apply(h->loop, &who, m);
+        return;
     }
     free(m);
-    refuse(h, rc, ec.text);
+    http_refuse(h, rc, ec.text);
 }
 
 /* ---- GET snapshot */

@@ -21,6 +21,8 @@ static void answer_status(struct http *h)
     buf_put_u64(&body, server_database_count(s));
     BUF_PUT_LIT(&body, ",\"laggingSessions\":");
     buf_put_u64(&body, (uint64_t)gauge_value(&s->metrics.sessions_lagging));
+    BUF_PUT_LIT(&body, ",\"storeWritable\":");
+    buf_put_str(&body, server_store_is_closed(s) ? "false" : "true");
     BUF_PUT_LIT(&body, ",\"durability\":");
     json_put_text(&body, slice_str(durability_name(s->config->storage.durability)));
     BUF_PUT_LIT(&body, "}}");
@@ -36,6 +38,7 @@ static void answer_metrics(struct http *h)
     gauge_set(&s->metrics.process_resident_bytes, (int64_t)system_resident_bytes());
     coordinator_scrape(s->coordinator);
     metrics_write(&s->metrics.registry, &body);
+    hook_gate_put_metrics(&s->hooks, &body);
     if (body.failed == SYNC_OK)
         http_answer(h, 200, METRICS_CONTENT_TYPE, buf_slice(&body));
     else
@@ -47,7 +50,7 @@ static void answer_ready(struct http *h)
 {
     struct server *s = h->loop->server;
     if (server_store_is_closed(s))
-        http_fail_later(h, "UNAVAILABLE", "the store is closed after a failed write");
+        http_fail_later(h, "UNAVAILABLE", "the store takes no writes since one failed");
     else if (atomic_load(&s->ready) && !atomic_load(&s->draining))
         http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true,\"data\":{\"ready\":true}}"));
     else

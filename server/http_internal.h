@@ -1,15 +1,18 @@
-/* http_internal.h -- the state of an exchange, shared by http.c (in), http_send.c (out), http_changes.c and
- * http_info.c (routes), and by nothing else. */
+/* http_internal.h -- the state of an exchange, shared by http.c (in), http_send.c (out), http_hooks.c
+ * (hooks asked), http_changes.c and http_info.c (routes), and by nothing else. */
 #ifndef SERVER_HTTP_INTERNAL_H
 #define SERVER_HTTP_INTERNAL_H
 
 #include "core/log.h"
 #include "server/chunked.h"
+#include "server/hook_admit.h"
 #include "server/http.h"
 #include "server/http_request.h"
 #include "server/http_response.h"
 #include "server/read_stream.h"
 #include "server/server.h"
+
+enum { HTTP_PASSED_OVER_BYTES_MAX = 256 << 20 }; /* of a body that was refused; then the connection is cut */
 
 enum http_state {
     HTTP_READING,   /* its body is coming */
@@ -35,7 +38,11 @@ struct http {
     uint64_t body_began_ms;
     uint64_t body_stopped_ms; /* reading is stopped since then; 0: it is not */
     struct chunked chunked_body;
-    uint32_t body_ends; /* how often the end of the body was reported */
+    uint64_t wait_ms;               /* of a long poll */
+    struct hook_identity *identity; /* whom the hooks take the asker for; NULL: there are no hooks */
+    bool asking;                    /* the hooks are asked who it is, before its body is read */
+    bool body_came;                 /* meanwhile */
+    uint32_t body_ends;             /* how often the end of the body was reported */
 
     int status;
     bool close;     /* after the answer */
@@ -74,6 +81,17 @@ void http_stop_reading(struct http *h);
 void http_go_on_reading(struct http *h);
 void http_begin_sending(struct http *h); /* `out` */
 
+void http_take_body(struct http *h); /* the whole body has come */
+int http_say_continue(struct http *h);
+int http_lws_timeout_s(const struct http *h);
+
+/* http_hooks.c */
+struct hook_identity;
+/* Asks whether the request may be served, and then serves it. There are hooks; the built-in checks are done.
+ */
+void http_ask_hooks(struct http *h, struct slice token);
+/* The hooks, or what comes before the store, refused a batch. */
+void http_refuse(struct http *h, enum sync_err rc, const char *text);
 /* http_limits.c */
 bool http_admits(struct http *h); /* false: the answer is under way */
 void http_body_begins(struct http *h);
@@ -81,6 +99,7 @@ void http_body_stops(struct http *h, bool stop); /* reading it stops, or goes on
 uint64_t http_body_tick(struct http *h, uint64_t now_ms);
 
 /* http_changes.c */
+bool http_read_query(struct http *h); /* of GET changes; false: it is answered */
 void http_get_changes(struct http *h);
 void http_apply_changes(struct http *h);
 void http_snapshot(struct http *h);

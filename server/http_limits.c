@@ -32,7 +32,8 @@ bool http_admits(struct http *h)
 static uint64_t body_ends_ms(const struct http *h)
 {
     const struct config_limits *limits = &h->loop->config->limits;
-    if (h->state != HTTP_READING || limits->body_bytes_per_s == 0 || h->receiver.waiting) return UINT64_MAX;
+    if (h->state != HTTP_READING || h->asking || limits->body_bytes_per_s == 0 || h->receiver.waiting)
+        return UINT64_MAX;
     return h->body_began_ms + limits->http_timeout_ms + h->body_received * 1000 / limits->body_bytes_per_s;
 }
 

@@ -54,6 +54,7 @@ static void database_route(struct slice rest, struct http_request *r)
         return;
     if (database.len > 0) database = drop_first(database, 1); /* its slash */
     r->database_valid = database_id_is_valid(database);
+    r->database_is_text = database_id_is_text(database);
     r->database_len = database.len < sizeof r->database ? database.len : sizeof r->database - 1;
     if (r->database_len > 0) memcpy(r->database, database.bytes, r->database_len);
 }

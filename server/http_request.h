@@ -25,7 +25,8 @@ struct http_request {
     enum http_endpoint endpoint; /* by path; HTTP_ENDPOINT_OTHER: none */
     char database[DATABASE_ID_BYTES_MAX + 1];
     size_t database_len;
-    bool database_valid;
+    bool database_valid;   /* by the built-in rule */
+    bool database_is_text; /* a hook may call it valid */
     char origin[ORIGIN_BYTES_MAX];
     char asked_headers[REQUEST_HEADERS_MAX]; /* of a preflight */
     bool is_http_1_0;

@@ -242,6 +242,13 @@ static void finish_inbox(struct loop *l)
     l->inbox_end = &l->inbox;
 }
 
+void loop_say_goodbye(struct loop *l)
+{
+    uint32_t cursor = 0;
+    struct ws *w;
+    while ((w = id_table_next(&l->sessions, &cursor)) != NULL) ws_say_goodbye(w);
+}
+
 void loop_close(struct loop *l)
 {
     if (!l->uv_open) return;

@@ -86,6 +86,8 @@ uint64_t loop_now_ms(const struct loop *l);
 /* A connection will be looked at (ws_tick, http_tick) at this time or earlier. */
 void loop_wake_at(struct loop *l, uint64_t deadline_ms);
 
+/* Tells the hooks of the sessions that are still there. After loop_stop(). */
+void loop_say_goodbye(struct loop *l);
 /* Changes over to other settings. */
 void loop_take_settings(struct loop *l, struct settings *fresh);
 

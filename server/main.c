@@ -90,21 +90,23 @@ static int run(const struct loaded_config *loaded, const struct config_input *in
     }
     serve(&server, in, &signals);
     log_info(&logger, LOG_SERVER, "server.stopping");
-    server_stop(&server);
+    if (!server_stop(&server)) _exit(EXIT_SUCCESS); /* all is on disk, but a hook still uses what is ours */
     return EXIT_SUCCESS;
 }
 
 /* What a start would read besides the configuration. */
 static int check_files(const struct loaded_config *loaded)
 {
-    struct tls_identity *tls;
+    struct tls_identity *tls = NULL;
     struct err_ctx ec;
-    if (tls_identity_load(&loaded->config.tls, &tls, &ec) != SYNC_OK) {
-        (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
-        return EXIT_FAILURE;
+    enum sync_err rc = tls_identity_load(&loaded->config.tls, &tls, &ec);
+    if (rc == SYNC_OK) {
+        tls_identity_free(tls);
+        rc = hook_gate_check(&loaded->config, &ec);
     }
-    tls_identity_free(tls);
-    return EXIT_SUCCESS;
+    if (rc == SYNC_OK) return EXIT_SUCCESS;
+    (void)fprintf(stderr, "sync-coordinator: %s\n", ec.text);
+    return EXIT_FAILURE;
 }
 
 static int carry_out(const struct loaded_config *loaded, const struct config_input *in)

@@ -54,6 +54,13 @@ static void take_loops(struct server *s, struct settings *fresh)
     (void)sem_destroy(&t.taken);
 }
 
+/* Loads the new hooks and puts them in place. Of what can fail it comes last, so that what it does need not
+ * be undone; the rest of what is fresh follows at once. */
+static enum sync_err prepare_hooks(struct server *s, struct settings *fresh, struct err_ctx *ec)
+{
+    return hook_gate_reload(&s->hooks, fresh->config, ec);
+}
+
 /* What takes part, in this order. Either function may be NULL.
  *   prepare: makes what is needed and keeps it in `fresh`, which frees it when it goes; what is in force
  * stays as it is. An error refuses the whole reload, so its text says what was wrong with which option. take:
@@ -67,7 +74,7 @@ static const struct reload_part parts[] = {
     {.prepare = prepare_tls},
     {.take = take_logging},
     {.take = take_retention},
-    {.take = take_loops},
+    {.prepare = prepare_hooks, .take = take_loops},
 };
 enum { PART_COUNT = sizeof parts / sizeof parts[0] };
 

@@ -154,6 +154,7 @@ static enum sync_err open_loops(struct server *s, struct err_ctx *ec)
 static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
 {
     enum sync_err rc = settings_first(s->config, &s->settings, ec);
+    if (rc == SYNC_OK) rc = hook_gate_open(&s->hooks, s->config, s->logger, &s->metrics, ec);
     s->admission = admission_new(system_random_u64());
     if (rc == SYNC_OK && s->admission == NULL) rc = err_set(ec, SYNC_ENOMEM, "no memory for the limits");
     if (rc == SYNC_OK) rc = open_store(s, ec);
@@ -187,7 +188,7 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
     enum sync_err rc = start_parts(s, ec);
     if (rc != SYNC_OK) {
         struct err_ctx why = *ec;
-        server_stop(s);
+        (void)server_stop(s); /* no call of a hook was made yet */
         *ec = why;
         return rc;
     }
@@ -240,7 +241,7 @@ static void drain(struct server *s)
                  LOG_STR("next", "they are cut off; nothing unanswered was acknowledged"));
 }
 
-void server_stop(struct server *s)
+bool server_stop(struct server *s)
 {
     coordinator_stop(s->coordinator,
                      s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
@@ -251,6 +252,8 @@ void server_stop(struct server *s)
     worker_pool_stop(&s->readers);
     objects_stop_jobs(&s->objects);
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
+    for (uint32_t i = 0; i < s->loop_count; i++) loop_say_goodbye(&s->loops[i]);
+    bool all = hook_gate_close(&s->hooks); /* answers come to the loops, which are still there */
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
     coordinator_free(s->coordinator);
     free(s->loops);
@@ -262,4 +265,5 @@ void server_stop(struct server *s)
     log_info(&s->logger, LOG_SERVER, "server.stopped");
     (void)pthread_cond_destroy(&s->idle);
     (void)pthread_mutex_destroy(&s->lock);
+    return all;
 }

@@ -16,6 +16,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/sync_metrics.h"
+#include "server/hook_gate.h"
 #include "server/job.h"
 #include "server/limit.h"
 #include "server/listen.h"
@@ -44,6 +45,7 @@ struct server {
     uint64_t started_ns; /* monotonic */
     struct store *store;
     struct objects objects;
+    struct hook_gate hooks;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;
     struct worker_pool readers;
@@ -67,8 +69,10 @@ enum sync_err server_start(struct server *s, const struct config *config, struct
                            struct err_ctx *ec);
 
 /* Takes no more connections, answers what is in flight, closes sessions with 1001, at most for the configured
- * time; then stops every thread and closes the store, so that all that was acknowledged is on disk. */
-void server_stop(struct server *s);
+ * time; then stops every thread and closes the store, so that all that was acknowledged is on disk. False: a
+ * hook did not return from a call and was left behind with what it may still touch, so the process must end
+ * without freeing or unloading anything more. */
+bool server_stop(struct server *s);
 
 /* ---- any thread */
 

@@ -38,7 +38,8 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     w->subscriber.deliver = deliver;
     w->receiver.stop = stop_receiving;
     session_init(&w->session, &l->session, id, loop_now_ms(l));
-    if (w->id == 0) {
+    if (w->id == 0 || !ws_hooks_open(w)) {
+        if (w->id != 0) id_table_remove(&l->sessions, w->id);
         session_deinit(&w->session);
         free(w);
         return -1;
@@ -84,6 +85,7 @@ void ws_closed(struct ws *w)
         free(late);
     }
     read_stream_release(w->stream);
+    ws_hooks_close(w);
     ws_free_output(w);
     buf_deinit(&w->receiving);
     session_deinit(&w->session);
@@ -236,6 +238,7 @@ void ws_take_settings(struct ws *w)
     const struct config_limits *limits = &w->loop->config->limits;
     w->receiving.bytes_max = limits->message_bytes + JSON_PADDING;
     push_queue_limit(&w->pushes, limits->session_queue_frames, limits->session_queue_bytes);
+    ws_recheck_soon(w); /* whoever was let in by other rules */
 }
 
 void ws_drain(struct ws *w, uint64_t at_ms)

@@ -26,6 +26,8 @@ void ws_closed(struct ws *w); /* takes NULL; frees it */
 /* Does what is due; returns when it is to be called next. */
 uint64_t ws_tick(struct ws *w, uint64_t now_ms);
 
+/* Tells the hooks that the session is over, if they have not been told. */
+void ws_say_goodbye(struct ws *w);
 /* The loop's settings have changed. */
 void ws_take_settings(struct ws *w);
 

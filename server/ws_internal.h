@@ -1,9 +1,10 @@
 /* ws_internal.h -- the state of a WebSocket connection, shared by ws.c (in), ws_session.c (decisions carried
- * out) and ws_send.c (out), and by nothing else. */
+ * out), ws_hooks.c (hooks asked) and ws_send.c (out), and by nothing else. */
 #ifndef SERVER_WS_INTERNAL_H
 #define SERVER_WS_INTERNAL_H
 
 #include "core/session.h"
+#include "server/claim.h"
 #include "server/push_queue.h"
 #include "server/read_stream.h"
 #include "server/server.h"
@@ -21,6 +22,16 @@ struct ws_late {
     struct ws_late *next;
     struct message *message; /* NULL: it could not be read, and ec says why */
     struct err_ctx ec;
+};
+
+/* The delta or snapshot under way, from the session's decision to its first piece. */
+struct ws_read {
+    enum session_reading kind;
+    bool has_since;
+    struct hlc since;
+    struct message *checkpoint; /* of resume_snapshot, or NULL */
+    bool as_push;               /* in push_changes: nobody asked for it */
+    bool cut;                   /* the session wants it to end early */
 };
 
 /* Answers that wait for a client that sends and does not read. Past this its input is held back; what is in
@@ -46,7 +57,13 @@ struct ws {
     bool working;      /* through `late`, guards against doing it from within */
 
     struct ws_text *texts, **texts_end;
-    size_t texts_bytes; /* what they hold in memory; past WS_TEXTS_BYTES_MAX nothing is read */
+    size_t texts_bytes;             /* what they hold in memory; past WS_TEXTS_BYTES_MAX nothing is read */
+    struct claim *claim;            /* what it said of itself; NULL: there were no hooks yet */
+    struct hook_identity *identity; /* whom the hooks take it for; NULL likewise */
+    bool let_in;                    /* by client_connect: client_disconnect is owed */
+    uint32_t judging;               /* batches that are with the hooks */
+
+    struct ws_read read;
     struct read_stream *stream;
     bool stream_ready; /* its piece can be sent */
     bool in_delta;     /* the `changes` message has begun and not ended */
@@ -69,8 +86,20 @@ void ws_read_finished(struct ws *w, const struct session_read_result *result);
 void ws_overflowed(struct ws *w);
 void ws_settle(struct ws *w); /* after anything changed: deadlines, draining */
 
+void ws_find_database(struct ws *w); /* the second half of the handshake */
+void ws_opened(struct ws *w, enum sync_err rc, struct err_ctx *ec, const struct site_id *server_site);
+void ws_begin_read(struct ws *w); /* w->read, which may be done */
+
 bool ws_holds_input(const struct ws *w); /* what has come waits in `late` */
 
+/* ws_hooks.c */
+bool ws_hooks_open(struct ws *w); /* keeps what the upgrade's head says; false: no memory */
+void ws_hooks_close(struct ws *w);
+void ws_ask_to_enter(struct ws *w, const struct message *handshake); /* then ws_find_database() */
+void ws_ask_to_read(struct ws *w);                                   /* then ws_begin_read() */
+void ws_recheck(struct ws *w);
+void ws_recheck_soon(struct ws *w); /* where hooks authenticate; spread, so that not all are asked together */
+struct hook_identity *ws_identity(struct ws *w); /* made when there is none; NULL: no memory */
 /* ws_pace.c */
 bool ws_must_wait(struct ws *w, const struct message *m); /* before it is worked on; m NULL: unreadable */
 uint64_t ws_pace_tick(struct ws *w, uint64_t now_ms);     /* returns when to call it next */

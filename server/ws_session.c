@@ -1,4 +1,5 @@
-#include "server/apply.h"
+#include "server/hook_admit.h"
+#include "server/hook_apply.h"
 #include "server/system.h"
 #include "server/ws_internal.h"
 
@@ -38,7 +39,7 @@ static void open_run(struct job *job)
     view_close(v);
 }
 
-static void opened(struct ws *w, enum sync_err rc, struct err_ctx *ec, const struct site_id *server_site)
+void ws_opened(struct ws *w, enum sync_err rc, struct err_ctx *ec, const struct site_id *server_site)
 {
     struct session_update u;
     /* Subscribed before the client is told, so that nothing falls between its first delta and the pushes. */
@@ -63,20 +64,17 @@ static void open_done(struct job *job)
 {
     struct open_job *j = (struct open_job *)job;
     struct ws *w = id_table_get(&job->home->sessions, j->asker);
-    if (w != NULL) opened(w, job->rc, &job->ec, &j->server_site);
+    if (w != NULL) ws_opened(w, job->rc, &job->ec, &j->server_site);
     free(j);
 }
 
-static void start_open(struct ws *w, const struct message *handshake)
+void ws_find_database(struct ws *w)
 {
     struct err_ctx ec;
     struct slice database = session_database(&w->session);
-    counter_add(&w->loop->server->metrics.auth_attempts, 1);
-    enum sync_err rc = auth_check(w->loop->settings->auth, handshake->token, &ec);
-    struct open_job *j = rc == SYNC_OK ? calloc(1, sizeof *j) : NULL;
-    if (rc == SYNC_OK && j == NULL) rc = err_set(&ec, SYNC_ENOMEM, "out of memory");
-    if (rc != SYNC_OK) {
-        opened(w, rc, &ec, NULL);
+    struct open_job *j = calloc(1, sizeof *j);
+    if (j == NULL) {
+        ws_opened(w, err_set(&ec, SYNC_ENOMEM, "out of memory"), &ec, NULL);
         return;
     }
     j->job.home = w->loop;
@@ -89,14 +87,29 @@ static void start_open(struct ws *w, const struct message *handshake)
     worker_pool_put(&w->loop->server->readers, &j->job);
 }
 
+/* The built-in check comes first: a token that it does not know never reaches a hook. */
+static void start_open(struct ws *w, const struct message *handshake)
+{
+    struct err_ctx ec;
+    struct server *s = w->loop->server;
+    counter_add(&s->metrics.auth_attempts, 1);
+    enum sync_err rc = hook_check_token(w->loop, handshake->token, &ec);
+    if (rc != SYNC_OK)
+        ws_opened(w, rc, &ec, NULL);
+    else if (hook_gate_runner(&s->hooks) != NULL)
+        ws_ask_to_enter(w, handshake);
+    else
+        ws_find_database(w);
+}
+
 /* ---- batches */
 
-static void applied(struct ws *w, const struct message *m, enum sync_err rc, const struct err_ctx *ec,
-                    const struct merge_result *result)
+static void applied(struct ws *w, const struct message *m, size_t fact_count, enum sync_err rc,
+                    const struct err_ctx *ec, const struct merge_result *result, struct slice rejected)
 {
     struct session_update u;
     if (rc != SYNC_OK && err_http_status(rc) >= 500) session_retry_later(&w->session, loop_now_ms(w->loop));
-    session_applied(&w->session, m->request_id, m->batch.fact_count, rc, ec, result, &u);
+    session_applied(&w->session, m->request_id, fact_count, rc, ec, result, rejected, &u);
     ws_carry_out(w, &u);
 }
 
@@ -104,20 +117,40 @@ static void applied(struct ws *w, const struct message *m, enum sync_err rc, con
 static void apply_finished(struct loop *l, const struct apply_job *j)
 {
     struct ws *w = id_table_get(&l->sessions, j->asker);
-    if (w != NULL) applied(w, j->message, j->store.job.rc, &j->store.job.ec, &j->request.result);
+    if (w == NULL) return;
+    applied(w, j->message, j->extra.fact_count, j->store.job.rc, &j->store.job.ec, &j->request.result,
+            buf_slice(&j->extra.rejected));
 }
 
-static void start_apply(struct ws *w, struct message **m)
+static void apply_refused(struct loop *l, uint64_t asker, const struct message *m, enum sync_err rc,
+                          const struct err_ctx *ec)
 {
-    struct err_ctx ec;
-    enum sync_err rc = apply_submit(w->loop, session_database(&w->session), &w->session.site, *m, w->id,
-                                    apply_finished, &ec);
-    if (rc == SYNC_OK) {
-        *m = NULL;
-        return;
-    }
-    log_debug(&w->logger, LOG_SERVICE, "apply.refused", LOG_FAILURE(&ec));
-    applied(w, *m, rc, &ec, NULL);
+    struct ws *w = id_table_get(&l->sessions, asker);
+    if (w == NULL) return;
+    log_debug(&w->logger, LOG_SERVICE, "apply.refused", LOG_FAILURE(ec));
+    applied(w, m, m->batch.fact_count, rc, ec, NULL, slice_of(NULL, 0));
+}
+
+static void apply_judged(struct loop *l, uint64_t asker)
+{
+    struct ws *w = id_table_get(&l->sessions, asker);
+    if (w != NULL) w->judging--;
+}
+
+static void start_apply(struct ws *w, struct message *m)
+{
+    const struct apply_asker who = {
+        .asker = w->id,
+        .identity = ws_identity(w),
+        .database = session_database(&w->session),
+        .site = w->session.site,
+        .behind = w->judging > 0,
+        .finished = apply_finished,
+        .refused = apply_refused,
+        .judged = apply_judged,
+    };
+    w->judging++;
+    if (!hook_apply(w->loop, &who, m)) apply_judged(w->loop, who.asker);
 }
 
 /* ---- deltas and snapshots */
@@ -128,7 +161,7 @@ void ws_read_finished(struct ws *w, const struct session_read_result *result)
     read_stream_release(w->stream);
     w->stream = NULL;
     w->stream_ready = w->in_delta = false;
-    if (result->rc != SYNC_OK) session_retry_later(&w->session, loop_now_ms(w->loop));
+    if (err_http_status(result->rc) >= 500) session_retry_later(&w->session, loop_now_ms(w->loop));
     session_read_done(&w->session, result, loop_now_ms(w->loop), &u);
     ws_carry_out(w, &u);
 }
@@ -170,23 +203,54 @@ static void on_piece(struct loop *l, uint64_t asker, struct read_stream *s)
     ws_want_write(w);
 }
 
-static void start_delta(struct ws *w, const struct session_action *a)
+static void no_stream(struct ws *w)
 {
+    struct err_ctx ec;
+    enum sync_err rc = err_set(&ec, SYNC_ENOMEM, "out of memory");
+    ws_read_finished(w, &(struct session_read_result){.rc = rc, .ec = &ec});
+}
+
+void ws_begin_read(struct ws *w)
+{
+    struct ws_read *r = &w->read;
     const struct delta_request request = {
         .database = session_database(&w->session),
         .asker = w->session.site,
-        .has_since = a->has_since,
-        .since = a->since,
+        .has_since = r->has_since,
+        .since = r->since,
         .page_bytes_max = w->loop->config->limits.delta_bytes,
-        .bare = a->as_push,
+        .bare = r->as_push,
     };
-    if (a->as_push) {
+    if (r->as_push) {
         counter_add(&w->loop->server->metrics.catch_ups, 1);
         log_info(&w->logger, LOG_WS, "session.catch_up", LOG_SLICE("db", request.database),
                  LOG_STR("why", "it did not ask for what it lacks"));
     }
+    struct message *checkpoint = r->checkpoint;
+    r->checkpoint = NULL;
+    w->session.reads_denied = false; /* from here on a push that it is not sent would be missed */
     w->stream =
-        read_stream_delta(w->loop, a->as_push ? READ_WS_PUSH : READ_WS_DELTA, &request, w->id, on_piece);
+        r->kind == READING_DELTA
+            ? read_stream_delta(w->loop, r->as_push ? READ_WS_PUSH : READ_WS_DELTA, &request, w->id, on_piece)
+            : read_stream_snapshot(w->loop, READ_WS_SNAPSHOT, request.database, checkpoint, w->id, on_piece);
+    if (w->stream == NULL)
+        no_stream(w);
+    else if (r->cut)
+        read_stream_cut(w->stream);
+}
+
+static void start_read(struct ws *w, enum session_reading kind, struct session_action *a)
+{
+    w->read = (struct ws_read){.kind = kind,
+                               .has_since = a->has_since,
+                               .since = a->since,
+                               .as_push = a->as_push,
+                               .checkpoint = a->message};
+    a->message = NULL;
+    if (hook_gate_has(&w->loop->server->hooks, HOOK_AUTHORIZE))
+        ws_ask_to_read(w);
+    else
+        ws_begin_read(w);
 }
 
 /* ---- what the session decided */
@@ -198,13 +262,6 @@ static void hold_input(struct ws *w, bool hold)
     (void)lws_rx_flow_control(w->wsi, hold ? 0 : 1); /* fails only for a connection that is closing */
 }
 
-static void no_stream(struct ws *w)
-{
-    struct err_ctx ec;
-    enum sync_err rc = err_set(&ec, SYNC_ENOMEM, "out of memory");
-    ws_read_finished(w, &(struct session_read_result){.rc = rc, .ec = &ec});
-}
-
 static void carry_out(struct ws *w, struct session_action *a)
 {
     switch (a->type) {
@@ -212,21 +269,17 @@ static void carry_out(struct ws *w, struct session_action *a)
         (void)ws_queue_text(w, a->text.failed == SYNC_OK ? buf_slice(&a->text) : slice_of(NULL, 0));
         break;
     case SESSION_OPEN: start_open(w, a->message); break;
-    case SESSION_APPLY: start_apply(w, &a->message); break;
-    case SESSION_DELTA:
-        start_delta(w, a);
-        if (w->stream == NULL) no_stream(w);
+    case SESSION_RECHECK: ws_recheck(w); break;
+    case SESSION_APPLY:
+        start_apply(w, a->message);
+        a->message = NULL;
         break;
+    case SESSION_DELTA: start_read(w, READING_DELTA, a); break;
     case SESSION_CUT:
+        w->read.cut = true;
         if (w->stream != NULL) read_stream_cut(w->stream);
         break;
-    case SESSION_SNAPSHOT:
-        (void)push_queue_drop(&w->pushes); /* the client drops pushes while it boots, and is nudged after */
-        w->stream = read_stream_snapshot(w->loop, READ_WS_SNAPSHOT, session_database(&w->session), a->message,
-                                         w->id, on_piece);
-        a->message = NULL;
-        if (w->stream == NULL) no_stream(w);
-        break;
+    case SESSION_SNAPSHOT: start_read(w, READING_SNAPSHOT, a); break;
     case SESSION_HOLD:
         if (w->session.state == SESSION_LIVE)
             counter_add(&w->loop->server->metrics.limit_hits[LIMIT_REQUESTS_IN_FLIGHT], 1);

@@ -3,8 +3,13 @@
 #include "storage/log_check.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Takes over and frees LevelDB's text, whose first word is all that LevelDB's C interface tells of the kind
  * of failure: damage stays until somebody repairs it, everything else may go by itself. */
@@ -67,6 +72,36 @@ void instance_close(struct instance *in)
     (void)pthread_mutex_destroy(&in->lock);
     free(in->dir);
     free(in);
+}
+
+/* A log of full length becomes a table when it is opened. */
+enum { PROBE_WRITE_BYTES = 4096, PROBE_ROOM_BYTES = 8 << 20 };
+
+static int try_write(const char *path)
+{
+    static const char zeros[PROBE_WRITE_BYTES];
+    int failed = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return errno;
+    /* Not every file system can reserve room. */
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, PROBE_ROOM_BYTES) != 0 && errno != EOPNOTSUPP &&
+        errno != ENOSYS)
+        failed = errno;
+    ssize_t n = failed != 0 ? 0 : write(fd, zeros, sizeof zeros);
+    if (failed == 0 && n != sizeof zeros) failed = n < 0 ? errno : ENOSPC;
+    if (failed == 0 && fsync(fd) != 0) failed = errno;
+    if (close(fd) != 0 && failed == 0) failed = errno;
+    return failed;
+}
+
+enum sync_err instance_probe(struct instance *in, struct err_ctx *ec)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/PROBE", in->dir);
+    if (n < 0 || (size_t)n >= sizeof path) return err_set(ec, SYNC_ESTORE, "the path is too long");
+    int failed = try_write(path);
+    (void)unlink(path); /* the next one writes over it */
+    if (failed == 0) return SYNC_OK;
+    return err_set(ec, SYNC_ESTORE, "%s cannot be written to: %s", in->dir, strerror(failed));
 }
 
 enum sync_err instance_reopen(struct instance *in, struct err_ctx *ec)

@@ -34,6 +34,10 @@ uint64_t instance_torn_bytes(const struct instance *in);
 
 /* ---- the owner ---- */
 
+/* Can the disk take what an opening writes? A few bytes are written and synced, and room is asked for. While
+ * it cannot, the LevelDB that is open is better kept, since it still reads. Errors: SYNC_ESTORE. */
+enum sync_err instance_probe(struct instance *in, struct err_ctx *ec);
+
 /* Errors: as instance_open(); nothing may then be read or written until a repeated call succeeds. */
 enum sync_err instance_reopen(struct instance *in, struct err_ctx *ec);
 

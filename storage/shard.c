@@ -95,7 +95,8 @@ static enum sync_err open_again(struct shard *sh, struct err_ctx *ec)
     atomic_store_explicit(&sh->closed, true, memory_order_relaxed);
     database_cache_clear(&sh->cache);
     atomic_store_explicit(&sh->open_count, 0, memory_order_relaxed);
-    enum sync_err rc = instance_reopen(sh->instance, ec);
+    enum sync_err rc = instance_probe(sh->instance, ec);
+    if (rc == SYNC_OK) rc = instance_reopen(sh->instance, ec);
     if (rc == SYNC_OK) rc = load_counter(sh, ec);
     if (rc != SYNC_OK) {
         err_wrap(ec, "open again");

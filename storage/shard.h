@@ -48,12 +48,13 @@ struct prune_candidate {
 enum sync_err shard_prune(struct shard *sh, struct slice database, const struct prune_candidate *candidates,
                           size_t count, size_t *ret_count, struct err_ctx *ec);
 
-/* After a write that failed the shard closes its LevelDB and opens it again. While that fails as well,
- * nothing can be read or written; each group tries again, and so does this, for times when none comes. Does
- * nothing when the shard is open. Errors: SYNC_ESTORE, SYNC_EFORMAT. */
+/* After a write that failed the shard closes its LevelDB and opens it again, once the disk takes writes
+ * (instance_probe()). Until then nothing is written, and what was acknowledged can be read, unless the
+ * opening itself failed. Each group tries again, and so does this, for times when none comes. Does nothing
+ * when the shard is open. Errors: SYNC_ESTORE, SYNC_EFORMAT. */
 enum sync_err shard_recover(struct shard *sh, struct err_ctx *ec);
 
-/* Any thread: is it closed, so that shard_recover() would have something to do? */
+/* Any thread: is it closed to writes, so that shard_recover() would have something to do? */
 bool shard_is_closed(const struct shard *sh);
 
 /* Any thread: databases that have been written to, and those whose record is in memory now. */

@@ -2,7 +2,7 @@
  *
  *   {"epoch":3,"by":"...","value":{"namespace":"default","leader":"...","updatedAt":...,"workers":["..."]}}
  *
- * Written every 60 heartbeats (5 minutes), and when the workers are others than last time, which costs the
+ * Written every 120 heartbeats (10 minutes), and when the workers are others than last time, which costs the
  * store nothing to find out. */
 #include "server/coordinator/elector.h"
 #include "server/coordinator/tasks.h"
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RENEW_BEATS = 60, LOOK_BEATS = 2 };
+enum { RENEW_BEATS = 120, LOOK_BEATS = 2 };
 
 struct status_task {
     const struct cluster *cluster;

@@ -3,6 +3,7 @@
  *   SYNC_COORDINATOR_PROBE=FILE    turns it on; every instance appends lines to FILE
  *   SYNC_COORDINATOR_PROBES=N      so many of them (default 1, at most 16): probe, probe-1, ...
  *   SYNC_COORDINATOR_PROBE_TICKETS=N    the first one hands out one round of N tickets that anybody may take
+ *   SYNC_COORDINATOR_PROBE_QUIET=1 nothing is written into the object store: to count what elections cost
  *   SYNC_COORDINATOR_PROBE_HOLD=1  tickets are claimed and then held until the server stops
  *
  * Lines, each appended whole:
@@ -34,7 +35,7 @@ struct probe_task {
     char name[TICKET_TASK_MAX + 1];
     const char *path; /* of the environment */
     uint32_t tickets;
-    bool hold, first;
+    bool hold, quiet, first;
     struct ticket_round round;
     struct fenced_memory memory;
     uint64_t runs;
@@ -106,7 +107,7 @@ static enum sync_err run_task(void *arg, const struct task_run *run, char text[T
     struct probe_task *t = arg;
     if (!tell_lead(t, run)) return err_set(ec, SYNC_ECANCELED, "this instance leads no more");
     (void)snprintf(text, TASK_TEXT_MAX, "run %" PRIu64, t->runs);
-    if (!t->first) return SYNC_OK;
+    if (!t->first || t->quiet) return SYNC_OK;
     enum sync_err rc = SYNC_OK;
     if (t->runs++ % WRITE_EVERY == 0) rc = write_fenced(t, run, ec);
     if (rc == SYNC_OK && t->tickets > 0) rc = publish(t, run, ec);
@@ -128,18 +129,24 @@ static enum sync_err do_ticket(void *arg, const struct ticket_work *work, char t
     return SYNC_OK;
 }
 
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 enum sync_err task_probe_new(const struct cluster *c, const char *log_path, uint32_t number, struct task *ret,
                              struct err_ctx *ec)
 {
-    const char *tickets = getenv("SYNC_COORDINATOR_PROBE_TICKETS"),
-               *hold = getenv("SYNC_COORDINATOR_PROBE_HOLD");
+    const char *tickets = getenv("SYNC_COORDINATOR_PROBE_TICKETS");
     struct probe_task *t = calloc(1, sizeof *t);
     if (t == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the probe task");
     t->cluster = c;
     t->path = log_path;
     t->first = number == 0;
     t->tickets = t->first && tickets != NULL ? (uint32_t)strtoul(tickets, NULL, 10) : 0;
-    t->hold = hold != NULL && strcmp(hold, "1") == 0;
+    t->hold = is_set("SYNC_COORDINATOR_PROBE_HOLD");
+    t->quiet = is_set("SYNC_COORDINATOR_PROBE_QUIET");
     if (number == 0)
         (void)snprintf(t->name, sizeof t->name, "probe");
     else

@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 enum {
-    TICKET_POLL_BEATS = 60, /* a look so many heartbeats after the last: 12 an hour by default */
+    TICKET_POLL_BEATS = 120, /* a look so many heartbeats after the last: 6 an hour by default */
 };
 
 struct ticket_desk {

@@ -53,7 +53,10 @@ static enum sync_err run_all(struct race *c, struct racer racers[OBJECT_RACE_RAC
     c->go = c->off = false;
     for (; count < OBJECT_RACE_RACERS; count++) {
         racers[count] = (struct racer){.race = c};
-        (void)snprintf(racers[count].body, sizeof racers[count].body, "racer %d", count);
+        /* Versions may be hashes of the bytes: who replaces writes other ones than who created, or the
+         * version would still be there afterwards, for the next one to replace rightly. */
+        (void)snprintf(racers[count].body, sizeof racers[count].body, "%s %d",
+                       c->match.text[0] == '\0' ? "creator" : "replacer", count);
         if (pthread_create(&racers[count].thread, NULL, run, &racers[count]) != 0) break;
     }
     bool all = count == OBJECT_RACE_RACERS;

@@ -38,6 +38,10 @@ void bench_poll(struct bench *b);
 /* A whole delta and a snapshot, over HTTP and WebSocket, of the large database: MB/s of JSON. */
 void bench_read(struct bench *b);
 
+/* What a chain of three hooks costs that look at every change and approve it: transactions a second and
+ * processor time with and without it, in turns, as ratios. Only where the bench starts the server. */
+void bench_hooks(struct bench *b);
+
 /* Resident memory of connections that have shaken hands and say nothing. */
 void bench_idle(struct bench *b);
 

@@ -15,7 +15,7 @@
 static const struct scenario scenarios[] = {
     {"apply", bench_apply}, {"fanout", bench_fanout},   {"poll", bench_poll},         {"read", bench_read},
     {"start", bench_start}, {"stalled", bench_stalled}, {"fairness", bench_fairness}, {"storm", bench_storm},
-    {"big", bench_big},     {"idle", bench_idle},
+    {"big", bench_big},     {"hooks", bench_hooks},     {"idle", bench_idle},
 };
 
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
@@ -27,7 +27,8 @@ static const char usage[] =
     "  --serve PROGRAM      start this sync-coordinator, with a directory of its own for data\n"
     "  --dir DIR            where that directory is made, and the raw LevelDB of --limit; default /tmp\n"
     "  --limit              also measure raw LevelDB and raw send(), and print ratios\n"
-    "  --only LIST          some of apply,fanout,poll,read,start,stalled,fairness,storm,big,idle; default "
+    "  --only LIST          some of apply,fanout,poll,read,start,stalled,fairness,storm,big,hooks,idle; "
+    "default "
     "all\n"
     "  --row TxC            of apply, only messages of T transactions over C connections\n"
     "  --long               about ten times the load, and a store of gigabytes\n"

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (message_read(r, fuzz_text(data, size), size, &m, &ec) == SYNC_OK) {
         if (m.changes_state.has && m.changes_state.rc == SYNC_OK) write_and_read(&m.batch, r);
         struct buf out = buf_make(OUT_MAX);
-        message_put_apply_result(&out, m.request_id, &(struct merge_result){0});
+        message_put_apply_result(&out, m.request_id, &(struct merge_result){0}, slice_of(NULL, 0));
         message_put_error(&out, "X", m.changes_state.ec.text, false);
         message_put_handshake_ack(&out, m.database_id, &m.site, "c");
         assert(buf_check(&out, &ec) == SYNC_OK);

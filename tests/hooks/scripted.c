@@ -1,19 +1,36 @@
 /* A hook that does what its configuration string says: words "function=action", separated by blanks.
  *
- *     ok, refuse, fail, rubbish     what it returns
- *     block                         waits for a byte from descriptor `fd=N`, then ok
- *     crash                         ends its process
- *     table:T  drop:T  column:C     of before_apply_changes: rejects ChangeSets with a change of table T;
- * drops changes of table T; drops cells of column C json:J                        replaces each ChangeSet by
- * J; blanks in J are written as ~ twice, wild                   rejects a set twice; decides about one that
- * is not there again                         tells what it was given, by the metadata of authenticate
+ *   ok, refuse, silent, long, fail, rubbish   what it returns
+ *   block      waits for a byte from descriptor `fd=N`, or until somebody opens `fifo=PATH` to write
+ *   crash      ends its process
  *
- * `count=NAME` counts each call, `log=TEXT` logs each. */
+ * of before_apply_changes (`before=`):
+ *   table:T    rejects ChangeSets with a change of table T
+ *   drop:T, column:C   drops changes of table T, cells of column C
+ *   json:J     replaces each ChangeSet by J; blanks in J are written as ~
+ *   twice, wild, endless   rejects a set twice; decides about one that is not there; rejects without end
+ *
+ * of authenticate:
+ *   user=U, x-user in a header            the user
+ *   only=T       refuses other tokens than T
+ *   grant=endless, latin, metadata, site  a grant that is not right
+ *   expires=MS, recheck=MS, expiresin=MS, recheckin=MS   times, since 1970 or from now
+ *   revoked=PATH refuses while there is such a file
+ *   ask=NAME     refuses with the text "token|site|transport|address|recheck|value of the header NAME"
+ *
+ * of authorize:
+ *   tell=all     refuses and tells what it was given, by the metadata of authenticate
+ *   reader=U, writer=U   refuses the user to write, to read
+ *   connect=no, snapshot=no   refuses that operation
+ *
+ * `count=NAME` counts each call, `log=TEXT` logs each, `trace=yes` logs each with its function. */
 #include "hooks/sync_hooks.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SCRIPTED_FLAGS
@@ -40,8 +57,13 @@ static const char *word(const struct script *s, const char *name, char *room, si
 
 static void block(const struct script *s)
 {
-    char room[16], byte;
+    char room[256], byte;
     s->host->log(s->host, SYNC_LOG_INFO, "blocked");
+    if (word(s, "fifo", room, sizeof room)[0] != '\0') {
+        int fd = open(room, O_RDONLY);
+        if (fd >= 0) close(fd);
+        return;
+    }
     while (read(atoi(word(s, "fd", room, sizeof room)), &byte, 1) < 0) continue;
 }
 
@@ -52,6 +74,7 @@ static int act(const struct script *s, const char *function, struct sync_answer 
     if (room[0] != '\0') s->host->count(s->host, room, 1);
     word(s, "log", room, sizeof room);
     if (room[0] != '\0') s->host->log(s->host, SYNC_LOG_INFO, room);
+    if (word(s, "trace", room, sizeof room)[0] != '\0') s->host->log(s->host, SYNC_LOG_INFO, function);
     word(s, function, room, sizeof room);
     if (strcmp(room, "refuse") == 0) {
         if (answer != NULL) snprintf(answer->text, sizeof answer->text, "no %s", function);
@@ -93,6 +116,39 @@ static void script_shutdown(void *state)
     free(s);
 }
 
+static int is_text(struct sync_text text, const struct script *s, const char *name)
+{
+    char room[256];
+    return word(s, name, room, sizeof room)[0] != '\0' && sync_text_is(text, room);
+}
+
+static unsigned long long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
+}
+
+static int refused_by_word(const struct script *s, const struct sync_request *r, struct sync_answer *answer)
+{
+    char room[256];
+    struct sync_text value = {"", 0};
+    if (word(s, "only", room, sizeof room)[0] != '\0' && !sync_text_is(r->token, room)) {
+        snprintf(answer->text, sizeof answer->text, "not this token");
+        return 1;
+    }
+    if (word(s, "revoked", room, sizeof room)[0] != '\0' && access(room, F_OK) == 0) {
+        snprintf(answer->text, sizeof answer->text, "revoked");
+        return 1;
+    }
+    if (word(s, "ask", room, sizeof room)[0] == '\0') return 0;
+    if (!r->header(r, room, &value)) value = (struct sync_text){"(none)", 6};
+    snprintf(answer->text, sizeof answer->text, "%.*s|%.*s|%u|%.*s|%u|%.*s", (int)r->token.len,
+             r->token.bytes, (int)r->site_text.len, r->site_text.bytes, r->transport,
+             (int)r->remote_address.len, r->remote_address.bytes, r->recheck, (int)value.len, value.bytes);
+    return 1;
+}
+
 static int script_authenticate(void *state, const struct sync_request *r, struct sync_grant *g,
                                struct sync_answer *answer)
 {
@@ -101,6 +157,7 @@ static int script_authenticate(void *state, const struct sync_request *r, struct
     struct sync_text header;
     int got = act(s, "authenticate", answer);
     if (got != SYNC_HOOK_OK) return got;
+    if (refused_by_word(s, r, answer)) return SYNC_HOOK_REFUSED;
     word(s, "user", room, sizeof room);
     if (room[0] != '\0') {
         size_t len = strlen(g->user_id); /* what the hook before said, then this one's */
@@ -114,6 +171,11 @@ static int script_authenticate(void *state, const struct sync_request *r, struct
     if (strcmp(room, "endless") == 0) memset(g->user_id, 'u', sizeof g->user_id);
     if (strcmp(room, "latin") == 0) memcpy(g->user_id, "\xe9", 2);
     if (strcmp(room, "metadata") == 0) g->metadata_len = 100000;
+    if (strcmp(room, "site") == 0) g->site.bytes[0] ^= 1;
+    if (word(s, "expiresin", room, sizeof room)[0] != '\0')
+        g->expires_ms = now_ms() + strtoull(room, NULL, 10);
+    if (word(s, "recheckin", room, sizeof room)[0] != '\0')
+        g->recheck_ms = now_ms() + strtoull(room, NULL, 10);
     if (word(s, "expires", room, sizeof room)[0] != '\0') g->expires_ms = strtoull(room, NULL, 10);
     if (word(s, "recheck", room, sizeof room)[0] != '\0') g->recheck_ms = strtoull(room, NULL, 10);
     return SYNC_HOOK_OK;
@@ -123,7 +185,19 @@ static int script_authorize(void *state, const struct sync_identity *who, const 
                             struct sync_answer *answer)
 {
     char room[16];
-    int got = act(state, "authorize", answer);
+    struct script *s = state;
+    int got = act(s, "authorize", answer);
+    int writes = what->kind == SYNC_APPLY_CHANGES;
+    int connects = what->kind == SYNC_CONNECT;
+    int snapshots = what->kind == SYNC_GET_SNAPSHOT || what->kind == SYNC_RESUME_SNAPSHOT;
+    if (got == SYNC_HOOK_OK && ((writes && is_text(who->user_id, s, "reader")) ||
+                                (!writes && !connects && is_text(who->user_id, s, "writer")) ||
+                                (connects && word(s, "connect", room, sizeof room)[0] != '\0') ||
+                                (snapshots && word(s, "snapshot", room, sizeof room)[0] != '\0'))) {
+        snprintf(answer->text, sizeof answer->text, "%.*s may not", (int)who->user_id.len,
+                 who->user_id.bytes);
+        return SYNC_HOOK_REFUSED;
+    }
     if (got != SYNC_HOOK_OK || strcmp(word(state, "tell", room, sizeof room), "all") != 0) return got;
     snprintf(answer->text, sizeof answer->text, "%.*s %.*s %.*s %u %u %u %llu", (int)who->user_id.len,
              who->user_id.bytes, (int)who->metadata.len, who->metadata.bytes, (int)who->database.len,
@@ -140,8 +214,12 @@ static int script_connect(void *state, const struct sync_identity *who, struct s
 
 static void script_disconnect(void *state, const struct sync_identity *who)
 {
-    (void)who;
-    act(state, "client_disconnect", NULL);
+    struct script *s = state;
+    char line[128];
+    act(s, "client_disconnect", NULL);
+    if (word(s, "trace", line, sizeof line)[0] == '\0') return;
+    snprintf(line, sizeof line, "goodbye %.*s", (int)who->user_id.len, who->user_id.bytes);
+    s->host->log(s->host, SYNC_LOG_INFO, line);
 }
 
 static void drop_matching(struct sync_change_sets *sets, uint32_t set, uint32_t count, const char *table,

@@ -1,7 +1,7 @@
 // kill -9 at random moments, again and again, while many clients write: every acknowledged fact is there, none
 // twice, no batch in part, and readers who keep their watermarks over the crashes miss nothing.
 //
-// SYNC_TEST_KILLS sets how often the server is killed, SYNC_TEST_SEED repeats a run.
+// SYNC_TEST_KILLS sets how often the server is killed (10000 for a long run), SYNC_TEST_SEED repeats a run.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { cell, factsOf, Writer } from './lib/facts.mjs';
@@ -16,6 +16,7 @@ const KILLS = Number(process.env.SYNC_TEST_KILLS ?? 30);
 const DATABASES = ['north', 'south', 'east'];
 const HTTP_WRITERS = 6;
 const SESSION_WRITERS = 6;
+const KILLS_AT_ONCE = 100;
 const ACKS_MAX = 150; // between two kills
 
 // Counts acknowledgements and tells when the one came at which the server is to be killed.
@@ -88,8 +89,18 @@ async function poll(run, reader) {
   reader.watermark = watermark;
 }
 
+// A long run (SYNC_TEST_KILLS=10000) is many of these, each with a new store, so that what is compared stays small.
 async function crashes(t, settings, seed) {
   t.diagnostic(`SYNC_TEST_SEED=${seed} SYNC_TEST_KILLS=${KILLS}`);
+  let acknowledged = 0;
+  for (let done = 0; done < KILLS; done += KILLS_AT_ONCE) {
+    acknowledged += await round(t, settings, seed + done, Math.min(KILLS_AT_ONCE, KILLS - done));
+    if (KILLS > KILLS_AT_ONCE) t.diagnostic(`${done + KILLS_AT_ONCE} kills: ${acknowledged} batches acknowledged`);
+  }
+  t.diagnostic(`${acknowledged} batches acknowledged over ${KILLS} kills`);
+}
+
+async function round(t, settings, seed, kills) {
   const random = new Random(seed);
   const server = await startServer(t, { settings });
   let up = Promise.resolve();
@@ -105,7 +116,7 @@ async function crashes(t, settings, seed) {
       .map((writer) => write(run, writer, new Random(random.below(1e9)), overWebSocket(run, writer))),
     ...readers.map((reader) => read(run, reader)),
   ];
-  for (let kill = 0; kill < KILLS; kill++) {
+  for (let kill = 0; kill < kills; kill++) {
     await armed;
     isUp = false;
     let restarted;
@@ -120,7 +131,7 @@ async function crashes(t, settings, seed) {
   run.over = true;
   await Promise.all(working);
   assert.deepEqual(run.trouble, [], 'requests that failed while the server was up');
-  assert.ok(run.ledger.acknowledgedBatches >= KILLS);
+  assert.ok(run.ledger.acknowledgedBatches >= kills);
 
   for (const reader of readers) {
     await poll(run, reader);
@@ -131,7 +142,8 @@ async function crashes(t, settings, seed) {
     const twice = [...reader.seen].filter(([, count]) => count > 1).map(([key]) => key);
     assert.deepEqual(twice, [], `what the reader of ${reader.db} got twice`);
   }
-  t.diagnostic(`${run.ledger.acknowledgedBatches} batches acknowledged over ${KILLS} kills`);
+  await server.dispose();
+  return run.ledger.acknowledgedBatches;
 }
 
 test('nothing acknowledged is lost, nothing is there twice (fsync)', (t) => crashes(t, {}, runSeed()));

@@ -157,7 +157,8 @@ static void begin_apply(struct sim *s, uint32_t client, struct message *m)
     struct session_update u;
     const struct merge_result all = {.applied = m->batch.fact_count, .transactions = m->batch.set_count};
     a->acked = true;
-    session_applied(&v->conns[client].session, m->request_id, m->batch.fact_count, SYNC_OK, NULL, &all, &u);
+    session_applied(&v->conns[client].session, m->request_id, m->batch.fact_count, SYNC_OK, NULL, &all,
+                    slice_of(NULL, 0), &u);
     server_carry_out(s, client, &u);
 }
 
@@ -173,6 +174,7 @@ static void carry_out(struct sim *s, uint32_t client, struct session_action *a)
         break;
     }
     case SESSION_OPEN: (void)sim_schedule(s, sim_between(s, 1, 30), opened, client, c->epoch); break;
+    case SESSION_RECHECK: break; /* nobody here has an expiry */
     case SESSION_APPLY:
         begin_apply(s, client, a->message);
         a->message = NULL;
@@ -330,7 +332,7 @@ static void answer(struct sim *s, const struct sim_apply *a)
     struct session_update u;
     if (a->acked || !c->open || c->epoch != a->epoch) return;
     session_applied(&c->session, a->message->request_id, a->message->batch.fact_count, a->request.rc,
-                    &a->request.ec, &a->request.result, &u);
+                    &a->request.ec, &a->request.result, slice_of(NULL, 0), &u);
     server_carry_out(s, a->client, &u);
 }
 

@@ -78,6 +78,7 @@ static void tell_action(struct session_fixture *x, const struct session_action *
     switch (a->type) {
     case SESSION_SEND: tell_send(x, &a->text, u); break;
     case SESSION_OPEN: tell(x, "open"); break;
+    case SESSION_RECHECK: tell(x, "recheck"); break;
     case SESSION_APPLY: tell(x, "apply"); break;
     case SESSION_DELTA:
         tell(x, a->as_push ? "push" : "delta");
@@ -168,14 +169,15 @@ const char *applied(struct session_fixture *x, const char *request_id, size_t fa
 {
     struct session_update u;
     const struct merge_result result = {.applied = fact_count, .transactions = 1};
-    session_applied(&x->session, slice_str(request_id), fact_count, SYNC_OK, NULL, &result, &u);
+    session_applied(&x->session, slice_str(request_id), fact_count, SYNC_OK, NULL, &result, slice_of(NULL, 0),
+                    &u);
     return tell_update(x, &u);
 }
 
 const char *apply_failed(struct session_fixture *x)
 {
     struct session_update u;
-    session_applied(&x->session, slice_str("1"), 5000, SYNC_ESTORE, &failure, NULL, &u);
+    session_applied(&x->session, slice_str("1"), 5000, SYNC_ESTORE, &failure, NULL, slice_of(NULL, 0), &u);
     return tell_update(x, &u);
 }
 

@@ -163,10 +163,12 @@ static struct sample sample_of(const struct option *o)
         case OPTION_BASE_PATH: snprintf(text, size, "/%d", i); break;
         case OPTION_TEXT: snprintf(text, size, "t%d", i); break;
         case OPTION_LIST: snprintf(text, size, "t%d", i); break;
+        case OPTION_HOOKS: snprintf(text, size, "t%d.so", i); break;
         }
     }
     if (o->kind == OPTION_CHOICE || o->kind == OPTION_BASE_PATH || o->kind == OPTION_TEXT) s.json = "\"%s\"";
     if (o->kind == OPTION_LIST) s.json = "[\"%s\"]";
+    if (o->kind == OPTION_HOOKS) s.json = "[{\"path\": \"%s\"}]";
     return s;
 }
 

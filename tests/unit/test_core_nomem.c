@@ -257,7 +257,7 @@ static enum sync_err write_snapshot_and_messages(void)
     }
     batch_put(&out, &read_batch);
     message_put_error(&out, "X", "a\"b", false);
-    message_put_apply_result(&out, slice_str("1"), &result);
+    message_put_apply_result(&out, slice_str("1"), &result, slice_str("[{}]"));
     enum sync_err rc = buf_check(&out, &ec);
     buf_deinit(&out);
     return rc;

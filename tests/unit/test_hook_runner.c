@@ -409,7 +409,7 @@ static void reload(struct hook_runner *r, const char *path, const char *config, 
 {
     struct hook_config hook = {.path = path, .config = config, .timeout_ms = 10000};
     struct err_ctx ec;
-    cr_assert_eq(hook_runner_reload(r, &hook, 1, on_reloaded, &watcher, &ec), SYNC_OK);
+    cr_assert_eq(hook_runner_reload(r, &hook, 1, 0, on_reloaded, &watcher, &ec), SYNC_OK);
     watcher_wait_log(&watcher, wait_for);
     pthread_mutex_lock(&watcher.lock);
     watcher.log_len = 0;

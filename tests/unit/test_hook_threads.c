@@ -77,7 +77,7 @@ int main(void)
     for (int i = 1; i <= RELOADS; i++) {
         char line[32];
         list(hooks, i);
-        check(hook_runner_reload(runner, hooks, 3, on_reloaded, NULL, &ec) == SYNC_OK, "reload");
+        check(hook_runner_reload(runner, hooks, 3, 0, on_reloaded, NULL, &ec) == SYNC_OK, "reload");
         snprintf(line, sizeof line, "reload-%d.", i);
         watcher_wait_log(&watcher, line);
     }

@@ -274,7 +274,8 @@ Test(log, levels_hide_what_is_below_them_and_patterns_choose_debug_lines)
 
 Test(log, every_namespace_and_level_has_its_name)
 {
-    static const char *const names[] = {"server", "http", "ws", "service", "auth", "config", "storage"};
+    static const char *const names[] = {"server", "http",   "ws",      "service",
+                                        "auth",   "config", "storage", "hooks"};
     cr_assert_eq(LOG_NAMESPACE_COUNT, sizeof names / sizeof names[0]);
     for (int i = 0; i < LOG_NAMESPACE_COUNT; i++) {
         char name[40];

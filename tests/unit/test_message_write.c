@@ -77,7 +77,7 @@ Test(message_write, answers_are_json_with_the_members_of_the_protocol)
     assert_said(&said, "sinceHLC", "\"" HLC_A1 "\"");
     cr_assert_eq(said.count, 3);
 
-    message_put_apply_result(&out, slice_of(NULL, 0), &result);
+    message_put_apply_result(&out, slice_of(NULL, 0), &result, slice_of(NULL, 0));
     read_back(&out, &said);
     assert_said(&said, "type", "\"apply_result\"");
     assert_said(&said, "applied", "4");
@@ -86,9 +86,15 @@ Test(message_write, answers_are_json_with_the_members_of_the_protocol)
     assert_said(&said, "transactions", "1");
     cr_assert_eq(said.count, 5, "no requestId where none was sent");
 
-    message_put_apply_result(&out, slice_str("\"\\ud800\""), &result);
+    message_put_apply_result(&out, slice_str("\"\\ud800\""), &result, slice_of(NULL, 0));
     read_back(&out, &said);
     assert_said(&said, "requestId", "\"\\ud800\"");
+
+    message_put_apply_result(&out, slice_of(NULL, 0), &result, slice_str("[{\"reason\":\"no\"}]"));
+    read_back(&out, &said);
+    assert_said(&said, "transactions", "1");
+    assert_said(&said, "rejected", "[{\"reason\":\"no\"}]");
+    cr_assert_eq(said.count, 6);
 
     message_put_error(&out, "AUTH_FAILED", "say \"\\\x01\xff\"\n", true);
     read_back(&out, &said);

@@ -42,8 +42,9 @@ export class Cluster {
     return fresh;
   }
 
+  // Those that answer. A server in a network of its own is marked `hidden` by whoever put it there.
   get running() {
-    return this.servers.filter((server) => server.pid !== undefined && !server.stopped);
+    return this.servers.filter((server) => server.pid !== undefined && !server.stopped && !server.hidden);
   }
 
   // Waits until one of these servers says that it leads: {server, epoch, workerId}.

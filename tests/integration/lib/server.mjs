@@ -74,10 +74,12 @@ export async function runBinary(args, { env = {}, cwd = os.tmpdir() } = {}) {
 }
 
 export class Server {
-  // settings: dotted names, written to a JSON configuration file. args: further flags.
-  constructor({ settings = {}, args = [], env = {}, dataDir } = {}) {
+  // settings: dotted names, written to a JSON configuration file. args: further flags. through: a command that runs
+  // the one behind it, in the same process.
+  constructor({ settings = {}, args = [], env = {}, dataDir, through = [] } = {}) {
     this.settings = settings;
     this.args = args;
+    this.through = through;
     this.env = env;
     this.directory = temporaryDirectory();
     this.dataDir = dataDir ?? path.join(this.directory, 'data');
@@ -91,7 +93,8 @@ export class Server {
     if (this.child !== undefined) throw new Error('already running');
     writeFileSync(this.configFile, JSON.stringify(nest(this.settings)));
     const args = ['--config', this.configFile, '--host', '127.0.0.1', '--port', '0', '--data-dir', this.dataDir];
-    const child = spawn(BINARY, [...args, ...this.args], {
+    const [program, ...rest] = [...this.through, BINARY, ...args, ...this.args];
+    const child = spawn(program, rest, {
       cwd: this.directory,
       env: cleanEnvironment(this.env),
       stdio: ['ignore', 'pipe', 'pipe'],
