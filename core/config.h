@@ -135,6 +135,7 @@ struct config_s3 {
 struct config_object {
     const char *dir;     /* an object store in a directory, in place of S3; "": none */
     bool optional;       /* may be unusable at start */
+    bool log;            /* write the shared log */
     uint32_t partitions; /* of the shared log; 0: as the bucket says, 1 for a new one */
     uint64_t log_tick_ms;
     size_t log_bytes;        /* of one log object, about */

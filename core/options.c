@@ -171,6 +171,10 @@ const struct option config_options[] = {
     {BOOLEAN("object.optional", object.optional), .flag = "object-store-optional",
      .env = "SYNC_OBJECT_STORE_OPTIONAL", .initial = "false",
      .help = "May the server start while the object store cannot be used?"},
+    {BOOLEAN("object.log", object.log), .flag = "object-log", .env = "SYNC_OBJECT_LOG", .initial = "true",
+     .help =
+         "Is what this server accepts uploaded to the shared log? One server can write it: set it to false "
+         "for the others that use the same bucket and key prefix."},
     {NUMBER("object.partitions", object.partitions, 0, 64), .flag = "object-partitions",
      .env = "SYNC_OBJECT_PARTITIONS", .initial = "0",
      .help = "Parts of the shared log, fixed when a bucket is first used; 0 takes what it has, 1 at first."},

@@ -58,16 +58,33 @@ static struct frame *make_frame(struct server *s, const struct apply_job *j)
     return f;
 }
 
-void apply_committed(struct apply_job *j)
+void apply_answer(struct apply_job *j)
 {
-    struct loop *home = j->store.job.home;
-    struct server *s = home->server;
+    loop_post(j->store.job.home, &j->store.job);
+}
+
+/* Must the answer wait for the shared log? */
+static bool is_held(struct server *s, const struct apply_job *j)
+{
+    return s->config->storage.durability == DURABILITY_OBJECT && j->store.job.rc == SYNC_OK &&
+           j->request.waiting;
+}
+
+void apply_committed(struct store_thread *t, struct apply_job *j)
+{
+    struct server *s = t->server;
     struct frame *f = j->frame;
     j->frame = NULL;
     bool pushed = j->store.job.rc == SYNC_OK && j->request.result.applied > 0;
     /* Asked again after the commit: whoever subscribed meanwhile may have missed it in its first delta. */
     if (pushed && f == NULL && anyone_listens(s, j->request.database)) f = make_frame(s, j);
-    loop_post(home, &j->store.job); /* the answer first; from here on the job is not ours */
+    if (pushed) shared_log_accepted(&s->shared_log, j->request.database, j->message->batch.text_len);
+    if (is_held(s, j)) {
+        uint64_t wait_ns = (uint64_t)s->config->object.ack_timeout_ms * 1000000u;
+        ack_wait_hold(&t->acks, j, system_monotonic_ns() + wait_ns);
+    } else {
+        apply_answer(j); /* the answer first; from here on the job is not ours */
+    }
     for (uint32_t i = 0; pushed && f != NULL && i < s->loop_count; i++)
         if (interest_has(&s->loops[i].hub.interest, f->database)) push_to(&s->loops[i], f);
     frame_unref(f);

@@ -2,11 +2,15 @@
  *
  * What makes the acknowledgement true: apply_job.finished is called only after shard_apply() returned for the
  * batch's group, and shard_apply() reports SYNC_OK only for what LevelDB has written (and synced, in fsync
- * mode). Whoever answers "applied" does it in `finished`, with the rc given there, and nowhere else.
+ * and object mode). In object mode it is called with SYNC_OK only once the database's upload has reached the
+ * stamp that it had with this batch, which the store thread learns from the uploader after the log object was
+ * created (ack_wait.h); a batch that applied nothing waits likewise, since what it brought may be no further
+ * yet. Whoever answers "applied" does it in `finished`, with the rc given there, and nowhere else.
  *
- * The push follows the answer, also when the connection is gone meanwhile. It is encoded on the loop, while
- * the store thread may be busy with others, and sent out by the store thread: so every loop gets a database's
- * pushes in the order in which they were committed, and no row arrives before the migration it needs.
+ * The push goes out at the commit, also when the connection is gone meanwhile or the answer has to wait. It
+ * is encoded on the loop, while the store thread may be busy with others, and sent out by the store thread:
+ * so every loop gets a database's pushes in the order in which they were committed, and no row arrives before
+ * the migration it needs.
  *
  * Threads: the connection's loop, but where a function says otherwise. */
 #ifndef SERVER_APPLY_H
@@ -37,6 +41,7 @@ struct apply_job {
     uint64_t asker;          /* id of the session or exchange that waits */
     struct site_id site;     /* of the sender */
     uint64_t began_ns;
+    uint64_t ack_until_ns; /* ack_wait.h */
     struct apply_extra extra;
     void (*finished)(struct loop *l, const struct apply_job *j); /* store.job.rc and ec tell how it went */
     char database[];
@@ -53,8 +58,11 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
                            struct message *m, uint64_t asker, struct apply_extra *extra,
                            void (*finished)(struct loop *l, const struct apply_job *j), struct err_ctx *ec);
 
-/* The store thread, once the batch's group is committed or has failed: sends the job home and the push to
- * whoever listens. The job is gone afterwards. */
-void apply_committed(struct apply_job *j);
+/* The store thread, once the batch's group is committed or has failed: sends the push to whoever listens, and
+ * the job home, or holds it where its acknowledgement has to wait. The job is gone afterwards. */
+void apply_committed(struct store_thread *t, struct apply_job *j);
+
+/* The store thread: the job goes home. */
+void apply_answer(struct apply_job *j);
 
 #endif

@@ -158,14 +158,12 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     s->admission = admission_new(system_random_u64());
     if (rc == SYNC_OK && s->admission == NULL) rc = err_set(ec, SYNC_ENOMEM, "no memory for the limits");
     if (rc == SYNC_OK) rc = open_store(s, ec);
-    if (rc == SYNC_OK && s->config->storage.durability == DURABILITY_OBJECT)
-        rc =
-            err_set(ec, SYNC_ECONFIG, "storage.durability: this build cannot keep the promise of object yet");
     if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK && s->config->coordinator.enabled) rc = coordinator_new(s, &s->coordinator, ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
+    if (rc == SYNC_OK) rc = shared_log_start(&s->shared_log, s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
     if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
@@ -247,6 +245,7 @@ bool server_stop(struct server *s)
                      s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);
     retention_stop(&s->retention);
+    shared_log_stop_threads(&s->shared_log);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */
     worker_pool_stop(&s->readers);
@@ -254,6 +253,7 @@ bool server_stop(struct server *s)
     for (uint32_t i = 0; i < s->store_thread_count; i++) store_thread_stop(&s->store_threads[i]);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_say_goodbye(&s->loops[i]);
     bool all = hook_gate_close(&s->hooks); /* answers come to the loops, which are still there */
+    shared_log_finish(&s->shared_log, s->config->server.drain_timeout_ms);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_close(&s->loops[i]);
     coordinator_free(s->coordinator);
     free(s->loops);

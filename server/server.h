@@ -24,6 +24,7 @@
 #include "server/receiving.h"
 #include "server/retention.h"
 #include "server/settings.h"
+#include "server/shared_log.h"
 #include "storage/store.h"
 
 #include <pthread.h>
@@ -45,6 +46,7 @@ struct server {
     uint64_t started_ns; /* monotonic */
     struct store *store;
     struct objects objects;
+    struct shared_log shared_log;
     struct hook_gate hooks;
     struct store_thread *store_threads; /* one a shard */
     uint32_t store_thread_count;

@@ -36,7 +36,7 @@ static void commit_group(struct store_thread *t, struct job **chain)
             jobs->ec = r->ec;
             counter_add(&m->store_errors, 1);
         }
-        apply_committed((struct apply_job *)jobs);
+        apply_committed(t, (struct apply_job *)jobs);
         jobs = next;
     }
 }
@@ -49,9 +49,24 @@ static struct job *take(struct store_thread *t)
 {
     const struct logger *log = &t->server->logger;
     struct err_ctx ec;
+    bool timed_out;
+    uint32_t wait_ms;
+    while (!shard_is_closed(t->shard) && t->acks.count > 0) {
+        wait_ms = ack_wait_next_ms(&t->acks, system_monotonic_ns());
+        struct job *chain = job_queue_take_within(&t->queue, wait_ms, &timed_out);
+        size_t expired = ack_wait_expire(&t->acks, system_monotonic_ns());
+        if (expired > 0) {
+            counter_add(&t->server->metrics.object.ack_timeouts, expired);
+            log_error(
+                log, LOG_STORAGE, "apply.not_uploaded", LOG_U64("batches", expired),
+                LOG_STR("next", "refused for now; they are stored, and uploaded when that works again"));
+        }
+        if (!timed_out) return chain;
+    }
     while (shard_is_closed(t->shard)) {
-        bool timed_out;
         struct job *chain = job_queue_take_within(&t->queue, RECOVER_INTERVAL_MS, &timed_out);
+        counter_add(&t->server->metrics.object.ack_timeouts,
+                    ack_wait_expire(&t->acks, system_monotonic_ns()));
         if (!timed_out) return chain;
         if (shard_recover(t->shard, &ec) == SYNC_OK)
             log_info(log, LOG_STORAGE, "store.recovered");
@@ -79,6 +94,7 @@ static void *run(void *arg)
             loop_post(j->home, j);
         }
     }
+    (void)ack_wait_expire(&t->acks, UINT64_MAX);
     return NULL;
 }
 

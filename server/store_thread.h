@@ -8,6 +8,7 @@
 #ifndef SERVER_STORE_THREAD_H
 #define SERVER_STORE_THREAD_H
 
+#include "server/ack_wait.h"
 #include "server/job.h"
 #include "storage/shard.h"
 
@@ -30,6 +31,7 @@ struct store_thread {
     struct server *server;
     struct shard *shard;
     struct job_queue queue;
+    struct ack_wait acks; /* the thread's own */
     pthread_t thread;
     bool started;
 };

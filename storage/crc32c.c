@@ -19,11 +19,11 @@ static void make_table(void)
         for (int b = 0; b < 256; b++) table[k][b] = table[k - 1][b] >> 8 ^ table[0][table[k - 1][b] & 0xff];
 }
 
-uint32_t crc32c(struct slice bytes)
+uint32_t crc32c_extend(uint32_t before, struct slice bytes)
 {
     const uint8_t *at = (const uint8_t *)bytes.bytes;
     size_t left = bytes.len;
-    uint32_t crc = UINT32_MAX;
+    uint32_t crc = ~before;
     (void)pthread_once(&table_once, make_table);
     for (; left >= WORD; left -= WORD, at += WORD) {
         uint32_t low =
@@ -33,4 +33,9 @@ uint32_t crc32c(struct slice bytes)
     }
     for (; left > 0; left--, at++) crc = crc >> 8 ^ table[0][(crc ^ *at) & 0xff];
     return ~crc;
+}
+
+uint32_t crc32c(struct slice bytes)
+{
+    return crc32c_extend(0, bytes);
 }

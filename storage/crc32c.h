@@ -10,4 +10,7 @@
 
 uint32_t crc32c(struct slice bytes);
 
+/* Of what `crc` is of, with these bytes behind it; 0 is of nothing. */
+uint32_t crc32c_extend(uint32_t crc, struct slice bytes);
+
 #endif

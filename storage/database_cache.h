@@ -25,6 +25,7 @@ struct database {
     bool changed;                  /* by the group: the record is to be written */
     uint32_t rows_generation;      /* the row filter's, if it has all its rows (row_filter.h) */
     uint32_t misses;               /* look-ups for which LevelDB had nothing (row_learner.h) */
+    bool waiting;                  /* for its upload: has a mark (shard_upload.h) */
     struct database_record record; /* as the group sees it */
     size_t name_len;
     char name[];

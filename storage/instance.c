@@ -49,6 +49,9 @@ enum sync_err instance_open(const char *dir, const leveldb_options_t *options, b
     leveldb_readoptions_set_verify_checksums(in->read_options, 1);
     in->write_options = leveldb_writeoptions_create();
     leveldb_writeoptions_set_sync(in->write_options, sync);
+    in->lazy_options = leveldb_writeoptions_create();
+    in->sync_options = leveldb_writeoptions_create();
+    leveldb_writeoptions_set_sync(in->sync_options, 1);
     in->dir = strdup(dir);
 
     enum sync_err rc = SYNC_OK;
@@ -69,6 +72,8 @@ void instance_close(struct instance *in)
     if (in->db != NULL) leveldb_close(in->db);
     leveldb_readoptions_destroy(in->read_options);
     leveldb_writeoptions_destroy(in->write_options);
+    leveldb_writeoptions_destroy(in->lazy_options);
+    leveldb_writeoptions_destroy(in->sync_options);
     (void)pthread_mutex_destroy(&in->lock);
     free(in->dir);
     free(in);
@@ -147,11 +152,26 @@ enum sync_err instance_get(struct instance *in, struct slice key, struct instanc
     return SYNC_OK;
 }
 
-enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, struct err_ctx *ec)
+static enum sync_err write_batch(struct instance *in, leveldb_writebatch_t *batch,
+                                 const leveldb_writeoptions_t *options, struct err_ctx *ec)
 {
     char *text = NULL;
     assert(in->db != NULL);
-    leveldb_write(in->db, in->write_options, batch, &text);
+    leveldb_write(in->db, options, batch, &text);
     if (text != NULL) return instance_error(ec, "write", text);
     return SYNC_OK;
+}
+
+enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, bool lazy, struct err_ctx *ec)
+{
+    return write_batch(in, batch, lazy ? in->lazy_options : in->write_options, ec);
+}
+
+enum sync_err instance_sync(struct instance *in, struct err_ctx *ec)
+{
+    /* An empty batch is written to LevelDB's log as any other, and a sync takes what is before it along. */
+    leveldb_writebatch_t *nothing = leveldb_writebatch_create();
+    enum sync_err rc = write_batch(in, nothing, in->sync_options, ec);
+    leveldb_writebatch_destroy(nothing);
+    return rc;
 }

@@ -56,7 +56,11 @@ void instance_value_deinit(struct instance_value *v);
 
 enum sync_err instance_get(struct instance *in, struct slice key, struct instance_value *ret,
                            struct err_ctx *ec);
-enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, struct err_ctx *ec);
+/* lazy: need not be synced, whatever the instance is set to. */
+enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, bool lazy, struct err_ctx *ec);
+
+/* Everything written before is on the disk. */
+enum sync_err instance_sync(struct instance *in, struct err_ctx *ec);
 
 /* ---- readers ---- */
 

@@ -11,7 +11,7 @@ struct instance {
     char *dir;
     const leveldb_options_t *options;
     leveldb_readoptions_t *read_options; /* the owner's: what is there now */
-    leveldb_writeoptions_t *write_options;
+    leveldb_writeoptions_t *write_options, *lazy_options, *sync_options;
     _Atomic uint64_t torn_bytes;
     /* Guards the list of readers, and db against them: the owner, the only one to change db, reads it
      * without. */

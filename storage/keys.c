@@ -28,6 +28,20 @@ void key_database(struct slice name, struct key *ret)
     ret->len += (uint32_t)name.len;
 }
 
+void key_waiting(uint32_t database, struct key *ret)
+{
+    key_kind_prefix(0, KEY_WAITING, ret);
+    (void)key_put_be(ret->bytes + ret->len, database, 4);
+    ret->len += 4;
+}
+
+void key_log_state(uint32_t partition, struct key *ret)
+{
+    key_kind_prefix(0, KEY_LOG_STATE, ret);
+    (void)key_put_be(ret->bytes + ret->len, partition, 4);
+    ret->len += 4;
+}
+
 void key_log(uint32_t database, const struct stamp *s, struct key *ret)
 {
     key_kind_prefix(database, KEY_LOG, ret);

@@ -2,8 +2,9 @@
  *
  *     database number u32 BE | kind byte | rest
  *
- * Number 0 is the shard itself: its counter, and the record of each database by name. Every other number is
- * one database:
+ * Number 0 is the shard itself: its counter, the record of each database by name, the mark of each database
+ * that waits for its upload by number, and in shard 0 how far each partition of the shared log is, by its
+ * number. Every other number is one database:
  *
  *     cell             table part, row part, column part
  *     tombstone        table part, row part
@@ -41,6 +42,8 @@ enum key_kind {
     KEY_MIGRATION = 'm',
     KEY_MIGRATION_INDEX = 'i',
     KEY_TOMBSTONE = 't',
+    KEY_LOG_STATE = 's', /* of number 0 */
+    KEY_WAITING = 'w',   /* of number 0 */
 };
 
 enum {
@@ -75,6 +78,9 @@ void key_counter(struct key *ret);
 
 /* name: at most 255 bytes (DATABASE_ID_MAX), asserted. */
 void key_database(struct slice name, struct key *ret);
+
+void key_waiting(uint32_t database, struct key *ret);
+void key_log_state(uint32_t partition, struct key *ret);
 
 void key_log(uint32_t database, const struct stamp *s, struct key *ret);
 

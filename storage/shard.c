@@ -188,6 +188,11 @@ enum sync_err group_database(struct group *g, struct slice name, struct database
         d->record = record;
         d->exists = exists;
         if (!exists) d->rows_generation = g->sh->rows.generation; /* nothing is stored yet */
+        rc = database_load_waiting(g->sh, d, ec);
+        if (rc != SYNC_OK) {
+            database_cache_drop(&g->sh->cache, d);
+            return rc;
+        }
     }
     if (!d->touched) {
         d->touched = true;
@@ -244,7 +249,7 @@ static enum sync_err write_overlay(struct group *g, struct err_ctx *ec)
         }
         any = true;
     }
-    enum sync_err rc = any ? instance_write(g->sh->instance, batch, ec) : SYNC_OK;
+    enum sync_err rc = any ? instance_write(g->sh->instance, batch, g->lazy, ec) : SYNC_OK;
     leveldb_writebatch_destroy(batch);
     return rc;
 }

@@ -31,6 +31,8 @@ struct apply_request {
     enum sync_err rc;
     struct err_ctx ec;
     struct merge_result result;
+    struct stamp last; /* of the database, with this batch: what it brought has stamps up to this one */
+    bool waiting;      /* not all of that is uploaded (shard_upload.h) */
 };
 
 /* Applies the group with one write. A batch that applies nothing takes no stamp and writes nothing. */

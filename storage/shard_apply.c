@@ -34,6 +34,7 @@ static enum sync_err carry_out(struct writing *w, const struct batch *b, const s
 {
     struct database *d = w->database;
     enum sync_err rc = writing_begin_database(w, ec);
+    if (rc == SYNC_OK) rc = group_wait(w->g, d, &d->record.last, w->created_ms, ec);
     struct stamp s = stamp_next(&d->record.last, &b->highest);
     for (size_t i = 0; i < plan->write_count && rc == SYNC_OK; i++) {
         const struct stored_fact *before = &plan->judgements[plan->writes[i]].before;
@@ -72,9 +73,12 @@ static enum sync_err apply_one(struct group *g, struct apply_request *r, struct 
             a.database->record = before.record;
             a.database->exists = before.exists;
             a.database->changed = before.changed;
+            a.database->waiting = before.waiting;
         }
     }
     arena_deinit(&scratch);
+    r->last = a.database->record.last;
+    r->waiting = a.database->waiting;
     if (rc != SYNC_OK) err_wrap(ec, "database %.*s", SLICE_ARG(r->database));
     return rc;
 }

@@ -46,7 +46,7 @@ enum sync_err walk_put(struct walk *w, const struct key *key, const void *bytes,
 {
     leveldb_writebatch_t *batch = leveldb_writebatch_create();
     leveldb_writebatch_put(batch, (const char *)key->bytes, key->len, bytes, len);
-    enum sync_err rc = instance_write(w->config->instance, batch, ec);
+    enum sync_err rc = instance_write(w->config->instance, batch, false, ec);
     leveldb_writebatch_destroy(batch);
     return rc;
 }
@@ -55,7 +55,7 @@ enum sync_err walk_delete(struct walk *w, const struct key *key, struct err_ctx 
 {
     leveldb_writebatch_t *batch = leveldb_writebatch_create();
     leveldb_writebatch_delete(batch, (const char *)key->bytes, key->len);
-    enum sync_err rc = instance_write(w->config->instance, batch, ec);
+    enum sync_err rc = instance_write(w->config->instance, batch, false, ec);
     leveldb_writebatch_destroy(batch);
     return rc;
 }
@@ -92,7 +92,9 @@ static enum sync_err check_entry(struct walk *w, struct slice key_bytes, struct 
     case KEY_LOG: w->counts.log_entries++; return check_logged(w, &key, value, ec);
     case KEY_ASKED: return SYNC_OK;
     case KEY_COUNTER:
-    case KEY_DATABASE: break; /* of number 0 only */
+    case KEY_DATABASE:
+    case KEY_LOG_STATE:
+    case KEY_WAITING: break; /* of number 0 only */
     }
     w->counts.unknown++;
     return SYNC_OK;

@@ -159,6 +159,11 @@ enum sync_err shard_remove_step(struct shard *sh, struct slice database, size_t 
     if (rc == SYNC_OK && d->exists) {
         rc = remove_keys(&g, d, keys_max, &more, ec);
         if (rc == SYNC_OK && !more) {
+            struct key mark;
+            key_waiting(d->record.number, &mark);
+            if (!overlay_delete(&g.overlay, key_slice(&mark)))
+                rc = err_set(ec, SYNC_ENOMEM, "no memory to remove a database");
+            d->waiting = false;
             d->exists = false;
             d->changed = true;
         }

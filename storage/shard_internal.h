@@ -55,6 +55,7 @@ struct group {
     struct overlay overlay;
     struct database *touched; /* linked by touched_next */
     uint32_t number_last;     /* with the group's new databases */
+    bool lazy;                /* its write need not be synced */
     /* The cells of one database, opened when the first delete looks for its row's. */
     struct reader *reader;
     struct scan *scan;
@@ -69,6 +70,13 @@ void group_end(struct group *g);
 /* The database's record, touched by the group; one never written to has exists false, number 0 and its first
  * site id. Errors: SYNC_ELIMIT (name), SYNC_ESTORE, SYNC_EFORMAT, SYNC_ENOMEM. */
 enum sync_err group_database(struct group *g, struct slice name, struct database **ret, struct err_ctx *ec);
+
+/* Sets d->waiting as LevelDB says. */
+enum sync_err database_load_waiting(struct shard *sh, struct database *d, struct err_ctx *ec);
+
+/* The database waits for its upload from now on, if it does not yet: up to `position` it needs none. */
+enum sync_err group_wait(struct group *g, struct database *d, const struct stamp *position, uint64_t now_ms,
+                         struct err_ctx *ec);
 
 /* SYNC_EBUSY unless it is live: for whoever writes on behalf of clients. One that does not exist is. */
 enum sync_err database_check_live(const struct database *d, struct err_ctx *ec);

@@ -214,6 +214,11 @@ void store_close(struct store *s)
     free(s);
 }
 
+const uint8_t *store_identity(const struct store *s)
+{
+    return s->format.identity;
+}
+
 uint32_t store_shard_count(const struct store *s)
 {
     return s->format.shards;

@@ -49,6 +49,9 @@ struct store_config {
 enum sync_err store_open(const struct store_config *cfg, struct store **ret, struct err_ctx *ec);
 void store_close(struct store *s); /* takes NULL; no view may be open and no call under way */
 
+/* 32 random bytes that tell this store from every other. */
+const uint8_t *store_identity(const struct store *s);
+
 uint32_t store_shard_count(const struct store *s);
 struct shard *store_shard(struct store *s, uint32_t index);
 

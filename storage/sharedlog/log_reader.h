@@ -38,6 +38,7 @@ struct log_summary {
                             reached the log. Can be above the last entry's, whose fact was overwritten */
     struct stamp pruned; /* of its newest section */
     uint64_t wall_ms;    /* when the newest section was written, by that server's clock */
+    bool gap;            /* not everything behind `after` is in what is left of the log */
     uint64_t sequence;   /* of the log's newest object, whichever database it is of */
 
     /* The log's end. `closed`: the server that wrote last has stopped cleanly and everything that it ever

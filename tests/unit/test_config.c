@@ -118,6 +118,9 @@ Test(config, what_needs_an_object_store_is_refused_without_one)
     bad(STRINGS("--object-dir=x", "--limit-message-bytes=200000000"), STRINGS(), FILES(),
         "limits.messageBytes (--limit-message-bytes): 200000000 is more than fits into the object store: at "
         "most 125829120");
+    bad(STRINGS("--durability=object", "--object-log=false"), STRINGS("S3_BUCKET=y"), FILES(),
+        "storage.durability (--durability): object needs the shared log, and object.log (--object-log) is "
+        "false");
     good(STRINGS("--durability=object"), STRINGS("S3_BUCKET=y"), FILES());
     cr_assert_eq(loaded.config.storage.durability, DURABILITY_OBJECT);
     cr_assert_str_eq(loaded.config.s3.region, "us-east-1");

@@ -329,7 +329,7 @@ static uint64_t tamper(enum key_kind kind, uint64_t pick, bool remove)
             leveldb_writebatch_delete(batch, (const char *)key.bytes, key.len);
         else
             leveldb_writebatch_put(batch, (const char *)key.bytes, key.len, value.bytes, value.len / 2);
-        cr_assert_eq(instance_write(in, batch, &ec), SYNC_OK);
+        cr_assert_eq(instance_write(in, batch, false, &ec), SYNC_OK);
         leveldb_writebatch_destroy(batch);
     }
     instance_close(in);

@@ -25,7 +25,8 @@ export class Cluster {
   constructor(t, { store, settings = {}, env = {} } = {}) {
     this.directory = temporaryDirectory();
     this.store = store ?? { 'object.dir': path.join(this.directory, 'objects') };
-    this.settings = { ...QUICK, ...settings, ...this.store };
+    // One server writes the shared log, and here none has to.
+    this.settings = { ...QUICK, 'object.log': false, ...settings, ...this.store };
     this.probe = path.join(this.directory, 'probe.log');
     this.env = { SYNC_COORDINATOR_PROBE: this.probe, ...env };
     this.servers = [];

@@ -1,0 +1,151 @@
+#include "storage/sharedlog/log_list.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { HEAD_GUESS = 16 << 10 }; /* most heads are shorter: one request */
+
+/* ---- gathering */
+
+struct parts {
+    struct log_part *at;
+    size_t count, capacity;
+};
+
+static enum sync_err add(struct parts *p, const struct log_part *part, struct err_ctx *ec)
+{
+    if (p->count == p->capacity) {
+        size_t capacity = p->capacity == 0 ? 256 : 2 * p->capacity;
+        struct log_part *at = realloc(p->at, capacity * sizeof *at);
+        if (at == NULL) return err_set(ec, SYNC_ENOMEM, "no memory to list the shared log");
+        p->at = at;
+        p->capacity = capacity;
+    }
+    p->at[p->count++] = *part;
+    return SYNC_OK;
+}
+
+static enum sync_err list(struct object_store *s, const struct object_call *call, uint32_t partition,
+                          bool segments, struct parts *ret, struct err_ctx *ec)
+{
+    struct log_name prefix;
+    char next[OBJECT_TOKEN_MAX + 1] = "";
+    bool more = true;
+    if (segments)
+        log_segment_prefix(partition, &prefix);
+    else
+        log_object_prefix(partition, &prefix);
+    while (more) {
+        const struct object_query query = {.prefix = log_name_slice(&prefix),
+                                           .continuation = slice_str(next)};
+        struct object_page page;
+        enum sync_err rc = object_list(s, call, &query, &page, ec);
+        if (rc != SYNC_OK) return rc;
+        for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
+            struct log_part p = {.is_segment = segments, .bytes = page.entries[i].bytes};
+            struct slice key = page.entries[i].key;
+            bool known = segments ? log_segment_parse(partition, key, &p.first, &p.last)
+                                  : log_object_parse(partition, key, &p.first);
+            if (!segments) p.last = p.first;
+            /* What somebody else put there is none of ours. */
+            if (known) rc = add(ret, &p, ec);
+        }
+        more = page.more;
+        memcpy(next, page.next, sizeof next);
+        object_page_deinit(&page);
+        if (rc != SYNC_OK) return rc;
+    }
+    return SYNC_OK;
+}
+
+/* By first number; what begins there and reaches further comes first. */
+static int part_cmp(const void *left, const void *right)
+{
+    const struct log_part *a = left, *b = right;
+    if (a->first != b->first) return a->first < b->first ? -1 : 1;
+    if (a->last != b->last) return a->last > b->last ? -1 : 1;
+    return (int)b->is_segment - (int)a->is_segment;
+}
+
+enum sync_err log_list_read(struct object_store *s, const struct object_call *call, uint32_t partition,
+                            struct log_list *ret, struct err_ctx *ec)
+{
+    struct parts all = {0}, replaced = {0};
+    size_t kept = 0;
+    /* The objects first: one that becomes part of a segment meanwhile is then there twice and not missing. */
+    enum sync_err rc = list(s, call, partition, false, &all, ec);
+    if (rc == SYNC_OK) rc = list(s, call, partition, true, &all, ec);
+    if (rc == SYNC_OK && all.count > 0) qsort(all.at, all.count, sizeof *all.at, part_cmp);
+    for (size_t i = 0; i < all.count && rc == SYNC_OK; i++) {
+        const struct log_part p = all.at[i];
+        uint64_t last = kept == 0 ? 0 : all.at[kept - 1].last;
+        if (kept > 0 && p.last <= last)
+            rc = add(&replaced, &p, ec);
+        else if (kept > 0 && p.first <= last)
+            rc = err_set(ec, SYNC_EFORMAT, "segments overlap at number %" PRIu64 " of the shared log",
+                         p.first);
+        else if (kept > 0 && p.first != last + 1)
+            rc = err_set(ec, SYNC_EFORMAT, "number %" PRIu64 " of the shared log is missing", last + 1);
+        else
+            all.at[kept++] = p;
+    }
+    if (rc != SYNC_OK) {
+        free(all.at);
+        free(replaced.at);
+        return rc;
+    }
+    *ret = (struct log_list){
+        .parts = all.at, .count = kept, .replaced = replaced.at, .replaced_count = replaced.count};
+    return SYNC_OK;
+}
+
+void log_list_deinit(struct log_list *l)
+{
+    free(l->parts);
+    free(l->replaced);
+    *l = (struct log_list){0};
+}
+
+void log_part_name(uint32_t partition, const struct log_part *p, struct log_name *ret)
+{
+    if (p->is_segment)
+        log_segment_name(partition, p->first, p->last, ret);
+    else
+        log_object_name(partition, p->first, ret);
+}
+
+/* ---- one head */
+
+enum sync_err log_part_head(struct object_store *s, const struct object_call *call, uint32_t partition,
+                            const struct log_part *p, struct arena *arena, struct log_head *ret,
+                            struct log_section **ret_sections, size_t *ret_count, uint32_t *ret_head_bytes,
+                            struct err_ctx *ec)
+{
+    struct log_name name;
+    struct buf bytes = buf_make(LOG_HEAD_BYTES_MAX);
+    struct object_range range = {.offset = 0, .bytes = HEAD_GUESS};
+    uint32_t head_bytes = 0;
+    log_part_name(partition, p, &name);
+    enum sync_err rc = object_get_buf(s, call, log_name_slice(&name), &range, &bytes, NULL, ec);
+    if (rc == SYNC_OK) rc = log_object_head_bytes(buf_slice(&bytes), &head_bytes, ec);
+    if (rc == SYNC_OK && head_bytes > bytes.len) {
+        range = (struct object_range){.offset = bytes.len, .bytes = head_bytes - bytes.len};
+        rc = object_get_buf(s, call, log_name_slice(&name), &range, &bytes, NULL, ec);
+        if (rc == SYNC_OK && bytes.len < head_bytes)
+            rc = err_set(ec, SYNC_EFORMAT, "its head is cut after %zu bytes", bytes.len);
+    }
+    struct slice head = slice_of(NULL, 0);
+    if (rc == SYNC_OK) {
+        head = arena_copy(arena, slice_of(bytes.bytes, head_bytes));
+        if (head.bytes == NULL) rc = err_set(ec, SYNC_ENOMEM, "no memory for a log object's head");
+    }
+    buf_deinit(&bytes);
+    if (rc == SYNC_OK) rc = log_object_get_head(head, arena, ret, ret_sections, ret_count, ec);
+    if (rc == SYNC_OK && (ret->partition != partition || ret->first != p->first || ret->last != p->last))
+        rc = err_set(ec, SYNC_EFORMAT,
+                     "it says that it is number %" PRIu64 " to %" PRIu64 " of partition %" PRIu32, ret->first,
+                     ret->last, ret->partition);
+    if (rc == SYNC_OK) *ret_head_bytes = head_bytes;
+    if (rc != SYNC_OK) err_wrap(ec, "%s", name.text);
+    return rc;
+}
