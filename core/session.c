@@ -368,6 +368,7 @@ static void on_apply_changes(struct session *s, struct message **m, struct sessi
         add_error(u, "APPLY_CHANGES_ERROR", "requestId is over 64 KiB", false);
         return;
     }
+    if ((*m)->request_id.len == 0) site_ask_answered(&s->ask, (*m)->batch.fact_count, &(*m)->batch.highest);
     s->applies_begun++;
     add(u, SESSION_APPLY)->message = *m;
     *m = NULL;
@@ -490,9 +491,15 @@ void session_opened(struct session *s, enum sync_err rc, const struct err_ctx *e
     settle_input(s, ret);
 }
 
+void session_ask(struct session *s, uint64_t now_ms, struct session_update *ret)
+{
+    *ret = (struct session_update){0};
+    if (s->state == SESSION_LIVE) site_ask_begin(&s->ask, &s->server_site, now_ms, add_send(ret));
+}
+
 void session_applied(struct session *s, struct slice request_id, size_t fact_count, enum sync_err rc,
                      const struct err_ctx *ec, const struct merge_result *result, struct slice rejected,
-                     struct session_update *ret)
+                     uint64_t now_ms, struct session_update *ret)
 {
     *ret = (struct session_update){0};
     assert(s->applies_done < s->applies_begun);
@@ -504,6 +511,11 @@ void session_applied(struct session *s, struct slice request_id, size_t fact_cou
         message_put_apply_result(add_send(ret), request_id, result, rejected);
         /* A full message means that the client has more; it sends the next only when nudged. */
         if (fact_count >= s->config->nudge_facts) nudge(s, NUDGED_BULK, ret);
+    }
+    if (request_id.len == 0) {
+        struct buf question = buf_make(TEXT_BYTES_MAX);
+        if (site_ask_applied(&s->ask, fact_count, rc == SYNC_OK, &s->server_site, now_ms, &question))
+            *add_send(ret) = question;
     }
     start_read(s, ret);
     settle_input(s, ret);
@@ -601,7 +613,8 @@ uint64_t session_deadline_ms(const struct session *s)
     case SESSION_LIVE:
         if (s->expired) return identity_deadline_ms(s);
         return earliest(earliest(s->page.state == PAGE_NONE ? UINT64_MAX : s->page.deadline_ms,
-                                 s->catch_up.waits ? s->catch_up.deadline_ms : UINT64_MAX),
+                                 earliest(s->catch_up.waits ? s->catch_up.deadline_ms : UINT64_MAX,
+                                          site_ask_deadline_ms(&s->ask))),
                         earliest(s->renudge_ms, identity_deadline_ms(s)));
     default: return UINT64_MAX;
     }
@@ -619,6 +632,7 @@ void session_tick(struct session *s, uint64_t spread, uint64_t now_ms, struct se
     if (s->expired) return;
     tick_page(s, now_ms, ret);
     tick_catch_up(s, now_ms, ret);
+    if (site_ask_is_over(&s->ask, now_ms)) (void)add(ret, SESSION_ASKED);
     if (now_ms < s->renudge_ms) return;
     s->renudge_ms = now_ms + spread_out(s->config->renudge_interval_ms, spread);
     if (s->reading == READING_NONE && s->page.state == PAGE_NONE)

@@ -18,6 +18,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/message.h"
+#include "core/site_ask.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -126,6 +127,7 @@ struct session {
     size_t read_first, read_count;
     struct page_proof page;
     struct catch_up catch_up;
+    struct site_ask ask;
     uint64_t handshake_deadline_ms, renudge_ms;
 };
 
@@ -139,6 +141,7 @@ enum session_action_type {
     SESSION_SNAPSHOT, /* `message` with a checkpoint, or NULL; ends in session_read_done() */
     SESSION_HOLD,     /* take no more input */
     SESSION_RELEASE,  /* take input again */
+    SESSION_ASKED,    /* the site has told all that it has: it need not be asked again */
     SESSION_CLOSE,    /* with close_code, after what was sent before */
 };
 
@@ -189,10 +192,13 @@ void session_opened(struct session *s, enum sync_err rc, const struct err_ctx *e
                     const struct site_id *server_site, uint64_t spread, uint64_t now_ms,
                     struct session_update *ret);
 
+/* Follows session_opened() where the database's end may have been lost, and this site was not asked yet. */
+void session_ask(struct session *s, uint64_t now_ms, struct session_update *ret);
+
 /* A batch is durable, or refused. fact_count: as it came; rejected: see message_put_apply_result(). */
 void session_applied(struct session *s, struct slice request_id, size_t fact_count, enum sync_err rc,
                      const struct err_ctx *ec, const struct merge_result *result, struct slice rejected,
-                     struct session_update *ret);
+                     uint64_t now_ms, struct session_update *ret);
 
 /* The delta about to be written starts below what was pruned: comes before its first byte. */
 void session_pruned(struct session *s, struct session_update *ret);

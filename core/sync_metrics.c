@@ -65,6 +65,7 @@ void sync_metrics_init(struct sync_metrics *m)
 #undef GAUGE
 #undef HISTOGRAM
     object_metrics_init(&m->object, &m->registry);
+    snapshot_metrics_init(&m->snapshot, &m->registry);
     coordinator_metrics_register(&m->coordinator, &m->registry);
 }
 

@@ -13,6 +13,7 @@
 #include "core/coordinator_metrics.h"
 #include "core/metrics.h"
 #include "core/object_metrics.h"
+#include "core/snapshot_metrics.h"
 
 /* X(constant, label value): what was asked for over HTTP. */
 #define HTTP_ENDPOINT_MAP(X)                                                                                 \
@@ -147,6 +148,7 @@ struct sync_metrics {
 #undef HISTOGRAM
     struct coordinator_metrics coordinator;
     struct object_metrics object;
+    struct snapshot_metrics snapshot;
     struct metrics_registry registry; /* of all of the above; further families may be added to it */
 };
 

@@ -1,6 +1,7 @@
 #include "server/command.h"
 
 #include "server/command_coordinator.h"
+#include "server/command_object.h"
 #include "server/command_store.h"
 
 #include <stddef.h>
@@ -8,6 +9,7 @@
 
 const struct command commands[] = {
     {"coordinator", "show or change who leads the cluster", command_coordinator},
+    {"object", "look after what is in the object store", command_object},
     {"store", "verify or repair a data directory", command_store},
     {NULL, NULL, NULL},
 };

@@ -87,6 +87,8 @@ static void http_free(struct http *h)
     read_stream_release(h->stream);
     hook_identity_unref(h->identity);
     receiver_ended(h->loop, &h->receiver);
+    if (h->inside)
+        presence_leave(&h->loop->server->presence, slice_of(h->request.database, h->request.database_len));
     buf_deinit(&h->body);
     buf_deinit(&h->out);
     server_work_ends(h->loop->server);
@@ -156,8 +158,8 @@ static void preflight(struct http *h)
 
 static void serve(struct http *h)
 {
-    if (h->request.endpoint == HTTP_ENDPOINT_GET_CHANGES) http_get_changes(h);
-    if (h->request.endpoint == HTTP_ENDPOINT_SNAPSHOT) http_snapshot(h);
+    if (h->request.endpoint == HTTP_ENDPOINT_GET_CHANGES) http_enter(h, http_get_changes);
+    if (h->request.endpoint == HTTP_ENDPOINT_SNAPSHOT) http_enter(h, http_snapshot);
     /* a batch waits for its body */
 }
 
@@ -243,7 +245,7 @@ void http_take_body(struct http *h)
     lws_set_timeout(h->wsi, NO_PENDING_TIMEOUT, 0);
     h->state = HTTP_WORKING;
     receiver_ended(h->loop, &h->receiver);
-    http_apply_changes(h);
+    http_enter(h, http_apply_changes);
     if (h->state == HTTP_WORKING) http_stop_reading(h);
 }
 
@@ -353,6 +355,7 @@ static void cut_off(struct http *h)
 uint64_t http_tick(struct http *h, uint64_t now_ms)
 {
     if (h->polling && now_ms >= h->deadline_ms) http_poll_now(h);
+    if (h->waiting && now_ms >= h->deadline_ms) http_wait_is_over(h);
     if (now_ms >= h->send_ends_ms || receiver_is_stuck(h->loop, &h->receiver, now_ms)) cut_off(h);
     uint64_t next_ms = receiver_check_ms(h->loop, &h->receiver, now_ms), body_ms = http_body_tick(h, now_ms);
     if (body_ms < next_ms) next_ms = body_ms;
@@ -363,6 +366,7 @@ uint64_t http_tick(struct http *h, uint64_t now_ms)
 void http_drain(struct http *h)
 {
     if (h->polling) http_poll_now(h);
+    if (h->waiting) http_wait_is_over(h);
 }
 
 int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
@@ -373,7 +377,8 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
     const char *refusal = NULL;
     struct http_request request;
     struct http_head head = {.close = true, .content_type = CONTENT_JSON};
-    if (lws_http_get_uri_and_method(wsi, &path, &path_len) < 0) return -1;
+    int method = lws_http_get_uri_and_method(wsi, &path, &path_len);
+    if (method < 0) return -1;
     struct slice rest = slice_of(path, (size_t)path_len);
     bool ours =
         slice_starts_with(rest, base) && slice_is(slice_of(path + base.len, rest.len - base.len), "/ws");
@@ -385,6 +390,10 @@ int http_confirm_upgrade(struct loop *l, struct lws *wsi, const char *protocol)
     } else if (!ours) {
         head.status = 404;
         refusal = "no such route";
+    } else if (method != LWSHUMETH_GET) { /* libwebsockets upgrades any */
+        head.status = 400;
+        code = "UPGRADE_REFUSED";
+        refusal = "only GET can be upgraded";
     } else if (hook_gate_has(&l->server->hooks, HOOK_AUTHENTICATE) &&
                !claim_headers_fit(wsi, &l->config->hooks)) {
         limit_hit(l->server, LIMIT_HOOK_HEADER_BYTES);

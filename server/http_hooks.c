@@ -60,8 +60,8 @@ static void admitted(struct loop *l, uint64_t asker, struct entrance *a)
     a->identity = NULL;
     switch (h->request.endpoint) {
     case HTTP_ENDPOINT_APPLY_CHANGES: read_body(h); break;
-    case HTTP_ENDPOINT_SNAPSHOT: http_snapshot(h); break;
-    default: http_get_changes(h);
+    case HTTP_ENDPOINT_SNAPSHOT: http_enter(h, http_snapshot); break;
+    default: http_enter(h, http_get_changes);
     }
 }
 

@@ -54,9 +54,12 @@ struct http {
     uint64_t send_ends_ms; /* then the socket must have taken what is written; UINT64_MAX: nothing is */
 
     struct subscriber subscriber; /* of a long poll */
-    uint64_t deadline_ms;         /* of a long poll; UINT64_MAX: none */
+    uint64_t deadline_ms;         /* of a long poll, or of waiting for the database; UINT64_MAX: none */
     bool polling;
-    bool poll_again; /* something came while its delta was being read */
+    bool waiting;                    /* for the database to be on this machine */
+    bool inside;                     /* of it (presence.h) */
+    void (*entered)(struct http *h); /* what goes on then */
+    bool poll_again;                 /* something came while its delta was being read */
 };
 
 /* limits.bodyBytes as it was when the exchange began. */
@@ -81,6 +84,10 @@ void http_stop_reading(struct http *h);
 void http_go_on_reading(struct http *h);
 void http_begin_sending(struct http *h); /* `out` */
 
+/* http_enter.c: calls `next` once the database is here; or the exchange is told to come again. */
+void http_enter(struct http *h, void (*next)(struct http *h));
+void http_wait_is_over(struct http *h); /* its time is up, or the server stops */
+
 void http_take_body(struct http *h); /* the whole body has come */
 int http_say_continue(struct http *h);
 int http_lws_timeout_s(const struct http *h);
@@ -92,6 +99,7 @@ struct hook_identity;
 void http_ask_hooks(struct http *h, struct slice token);
 /* The hooks, or what comes before the store, refused a batch. */
 void http_refuse(struct http *h, enum sync_err rc, const char *text);
+
 /* http_limits.c */
 bool http_admits(struct http *h); /* false: the answer is under way */
 void http_body_begins(struct http *h);

@@ -98,13 +98,21 @@ enum sync_err thread_start(pthread_t *ret, const char *name, void *(*run)(void *
     return SYNC_OK;
 }
 
+void job_return(struct job *j)
+{
+    if (j->home == NULL)
+        j->done(j);
+    else
+        loop_post(j->home, j);
+}
+
 static void *work(void *arg)
 {
     struct worker_pool *p = arg;
     struct job *j;
     while ((j = job_queue_take(&p->queue, false)) != NULL) {
         j->run(j);
-        loop_post(j->home, j);
+        job_return(j);
     }
     return NULL;
 }

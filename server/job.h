@@ -20,12 +20,15 @@ struct loop;
 
 struct job {
     struct job *next;           /* belongs to whichever queue holds the job */
-    struct loop *home;          /* the loop that sent it */
+    struct loop *home;          /* the loop that sent it; NULL: no loop did, `done` runs where `run` did */
     void (*run)(struct job *);  /* on a worker or store thread; may block */
     void (*done)(struct job *); /* on the home loop; frees the job */
     enum sync_err rc;
     struct err_ctx ec; /* in the job: two threads never share a text */
 };
+
+/* What follows `run`: sends the job home. Not to be touched afterwards. */
+void job_return(struct job *j);
 
 struct job_queue {
     pthread_mutex_t lock;

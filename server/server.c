@@ -159,12 +159,14 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK && s->admission == NULL) rc = err_set(ec, SYNC_ENOMEM, "no memory for the limits");
     if (rc == SYNC_OK) rc = open_store(s, ec);
     if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
+    if (rc == SYNC_OK) rc = presence_start(&s->presence, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK && s->config->coordinator.enabled) rc = coordinator_new(s, &s->coordinator, ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
     if (rc == SYNC_OK) rc = shared_log_start(&s->shared_log, s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
+    if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, s, ec);
     if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
 }
@@ -241,10 +243,12 @@ static void drain(struct server *s)
 
 bool server_stop(struct server *s)
 {
+    presence_cancel(&s->presence);
     coordinator_stop(s->coordinator,
                      s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);
     retention_stop(&s->retention);
+    snapshots_stop(&s->snapshots);
     shared_log_stop_threads(&s->shared_log);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */
@@ -258,6 +262,8 @@ bool server_stop(struct server *s)
     coordinator_free(s->coordinator);
     free(s->loops);
     free(s->store_threads);
+    snapshots_free(&s->snapshots);
+    presence_stop(&s->presence);
     objects_stop(&s->objects);
     store_close(s->store);
     settings_unref(s->settings);

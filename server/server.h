@@ -21,10 +21,12 @@
 #include "server/limit.h"
 #include "server/listen.h"
 #include "server/objects.h"
+#include "server/presence.h"
 #include "server/receiving.h"
 #include "server/retention.h"
 #include "server/settings.h"
 #include "server/shared_log.h"
+#include "server/snapshots.h"
 #include "storage/store.h"
 
 #include <pthread.h>
@@ -46,6 +48,8 @@ struct server {
     uint64_t started_ns; /* monotonic */
     struct store *store;
     struct objects objects;
+    struct presence presence;
+    struct snapshots snapshots;
     struct shared_log shared_log;
     struct hook_gate hooks;
     struct store_thread *store_threads; /* one a shard */

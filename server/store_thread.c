@@ -35,6 +35,8 @@ static void commit_group(struct store_thread *t, struct job **chain)
         if (r->rc != SYNC_OK) {
             jobs->ec = r->ec;
             counter_add(&m->store_errors, 1);
+        } else if (r->result.applied > 0) {
+            snapshots_note(&t->server->snapshots, r->database, r->result.applied);
         }
         apply_committed(t, (struct apply_job *)jobs);
         jobs = next;
@@ -91,7 +93,7 @@ static void *run(void *arg)
             chain = j->next;
             ((struct store_job *)j)->shard = t->shard;
             j->run(j);
-            loop_post(j->home, j);
+            job_return(j);
         }
     }
     (void)ack_wait_expire(&t->acks, UINT64_MAX);

@@ -88,6 +88,7 @@ void ws_closed(struct ws *w)
     ws_hooks_close(w);
     ws_free_output(w);
     buf_deinit(&w->receiving);
+    if (w->inside) presence_leave(&w->loop->server->presence, session_database(&w->session));
     session_deinit(&w->session);
     server_work_ends(w->loop->server);
     free(w);

@@ -71,6 +71,7 @@ struct ws {
     struct frame *pushing;  /* a frame too long for one write: the rest of it is next */
     size_t pushed_bytes;    /* of it */
     uint64_t push_after_ms; /* after a push with migrations the next one waits */
+    bool inside;            /* of its database (presence.h) */
     bool lag_counted;
     uint64_t drain_at_ms; /* UINT64_MAX: not to be closed */
     bool draining;        /* that time has come */

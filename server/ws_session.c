@@ -1,7 +1,10 @@
 #include "server/hook_admit.h"
 #include "server/hook_apply.h"
+#include "server/store_thread.h"
 #include "server/system.h"
 #include "server/ws_internal.h"
+#include "storage/shard_import.h"
+#include "storage/view.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -22,10 +25,11 @@ static enum nudge_reason reason_of(enum nudge_cause cause)
 /* ---- the handshake: who is it, and what is the database's site id? */
 
 struct open_job {
-    struct job job;
+    struct presence_wait wait; /* first; its job is also the one that looks the database up */
     uint64_t asker;
     struct shard *shard;
-    struct site_id server_site;
+    struct site_id site, server_site;
+    bool asks; /* for what the site has */
     size_t database_len;
     char database[DATABASE_ID_MAX];
 };
@@ -34,8 +38,12 @@ static void open_run(struct job *job)
 {
     struct open_job *j = (struct open_job *)job;
     struct view *v = NULL;
+    bool asked = true;
     job->rc = view_open(j->shard, slice_of(j->database, j->database_len), &v, &job->ec);
+    if (job->rc == SYNC_OK && view_database(v)->asks)
+        job->rc = view_site_was_asked(v, &j->site, &asked, &job->ec);
     if (job->rc == SYNC_OK) j->server_site = view_database(v)->server_site;
+    j->asks = !asked;
     view_close(v);
 }
 
@@ -64,7 +72,39 @@ static void open_done(struct job *job)
 {
     struct open_job *j = (struct open_job *)job;
     struct ws *w = id_table_get(&job->home->sessions, j->asker);
-    if (w != NULL) ws_opened(w, job->rc, &job->ec, &j->server_site);
+    if (w != NULL) {
+        struct session_update u;
+        bool asks = job->rc == SYNC_OK && j->asks;
+        ws_opened(w, job->rc, &job->ec, &j->server_site);
+        if (asks) {
+            session_ask(&w->session, loop_now_ms(w->loop), &u);
+            ws_carry_out(w, &u);
+        }
+    }
+    free(j);
+}
+
+/* The database is on this machine. */
+static void look_up(struct ws *w, struct open_job *j)
+{
+    w->inside = true;
+    j->wait.job.rc = SYNC_OK;
+    j->wait.job.run = open_run;
+    j->wait.job.done = open_done;
+    worker_pool_put(&w->loop->server->readers, &j->wait.job);
+}
+
+static void enter_done(struct job *job)
+{
+    struct open_job *j = (struct open_job *)job;
+    struct ws *w = id_table_get(&job->home->sessions, j->asker);
+    if (w != NULL && job->rc == SYNC_OK) {
+        look_up(w, j);
+        return;
+    }
+    if (w != NULL) ws_opened(w, job->rc, &job->ec, NULL);
+    if (w == NULL && job->rc == SYNC_OK)
+        presence_leave(&job->home->server->presence, slice_of(j->database, j->database_len));
     free(j);
 }
 
@@ -77,14 +117,14 @@ void ws_find_database(struct ws *w)
         ws_opened(w, err_set(&ec, SYNC_ENOMEM, "out of memory"), &ec, NULL);
         return;
     }
-    j->job.home = w->loop;
-    j->job.run = open_run;
-    j->job.done = open_done;
+    j->wait.job.home = w->loop;
+    j->wait.job.done = enter_done;
     j->asker = w->id;
+    j->site = w->session.site;
     j->shard = server_shard(w->loop->server, database);
     j->database_len = database.len;
     memcpy(j->database, database.bytes, database.len);
-    worker_pool_put(&w->loop->server->readers, &j->job);
+    if (presence_enter(&w->loop->server->presence, database, &j->wait)) look_up(w, j);
 }
 
 /* The built-in check comes first: a token that it does not know never reaches a hook. */
@@ -109,7 +149,8 @@ static void applied(struct ws *w, const struct message *m, size_t fact_count, en
 {
     struct session_update u;
     if (rc != SYNC_OK && err_http_status(rc) >= 500) session_retry_later(&w->session, loop_now_ms(w->loop));
-    session_applied(&w->session, m->request_id, fact_count, rc, ec, result, rejected, &u);
+    session_applied(&w->session, m->request_id, fact_count, rc, ec, result, rejected, loop_now_ms(w->loop),
+                    &u);
     ws_carry_out(w, &u);
 }
 
@@ -253,6 +294,45 @@ static void start_read(struct ws *w, enum session_reading kind, struct session_a
         ws_begin_read(w);
 }
 
+/* ---- a site that was asked for what it has */
+
+struct asked_job {
+    struct store_job store; /* first */
+    struct site_id site;
+    size_t database_len;
+    char database[DATABASE_ID_MAX];
+};
+
+static void asked_run(struct job *job)
+{
+    struct asked_job *j = (struct asked_job *)job;
+    job->rc = shard_site_asked(j->store.shard, slice_of(j->database, j->database_len), &j->site, &job->ec);
+}
+
+static void asked_done(struct job *job)
+{
+    struct asked_job *j = (struct asked_job *)job;
+    if (job->rc != SYNC_OK)
+        log_warn(&job->home->server->logger, LOG_WS, "ws.asked_not_noted",
+                 LOG_SLICE("db", slice_of(j->database, j->database_len)), LOG_FAILURE(&job->ec),
+                 LOG_STR("next", "the site is asked once more when it connects again"));
+    free(j);
+}
+
+static void site_asked(struct ws *w)
+{
+    struct slice database = session_database(&w->session);
+    struct asked_job *j = calloc(1, sizeof *j);
+    if (j == NULL) return; /* it is asked once more */
+    j->store.job.home = w->loop;
+    j->store.job.run = asked_run;
+    j->store.job.done = asked_done;
+    j->site = w->session.site;
+    j->database_len = database.len;
+    memcpy(j->database, database.bytes, database.len);
+    store_thread_put(server_store_thread(w->loop->server, database), &j->store);
+}
+
 /* ---- what the session decided */
 
 static void hold_input(struct ws *w, bool hold)
@@ -285,6 +365,7 @@ static void carry_out(struct ws *w, struct session_action *a)
             counter_add(&w->loop->server->metrics.limit_hits[LIMIT_REQUESTS_IN_FLIGHT], 1);
         hold_input(w, true);
         break;
+    case SESSION_ASKED: site_asked(w); break;
     case SESSION_RELEASE: break; /* ws_settle() works through what came meanwhile */
     case SESSION_CLOSE:
         w->closing = true;

@@ -28,6 +28,14 @@ void key_database(struct slice name, struct key *ret)
     ret->len += (uint32_t)name.len;
 }
 
+void key_snapshot_note(struct slice name, struct key *ret)
+{
+    assert(name.len <= 255);
+    key_kind_prefix(0, KEY_SNAPSHOT_NOTE, ret);
+    if (name.len > 0) memcpy(ret->bytes + ret->len, name.bytes, name.len);
+    ret->len += (uint32_t)name.len;
+}
+
 void key_waiting(uint32_t database, struct key *ret)
 {
     key_kind_prefix(0, KEY_WAITING, ret);

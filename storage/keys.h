@@ -35,8 +35,9 @@
 
 enum key_kind {
     KEY_ASKED = 'q',
-    KEY_COUNTER = 'n',  /* of number 0 */
-    KEY_DATABASE = 'd', /* of number 0 */
+    KEY_COUNTER = 'n',       /* of number 0 */
+    KEY_DATABASE = 'd',      /* of number 0 */
+    KEY_SNAPSHOT_NOTE = 'v', /* of number 0 */
     KEY_CELL = 'c',
     KEY_LOG = 'l',
     KEY_MIGRATION = 'm',
@@ -79,6 +80,7 @@ void key_counter(struct key *ret);
 /* name: at most 255 bytes (DATABASE_ID_MAX), asserted. */
 void key_database(struct slice name, struct key *ret);
 
+void key_snapshot_note(struct slice name, struct key *ret); /* likewise */
 void key_waiting(uint32_t database, struct key *ret);
 void key_log_state(uint32_t partition, struct key *ret);
 

@@ -36,8 +36,12 @@ struct log_reader {
     struct buf piece;
     struct slice left; /* of the piece */
 
-    struct stamp highest; /* handed out, or asked for to be left out */
-    struct stamp reached; /* complete up to here, without a gap */
+    struct stamp highest;       /* handed out, or asked for to be left out */
+    struct stamp reached;       /* complete up to here, without a gap */
+    uint8_t run[LOG_RUN_BYTES]; /* of the server that reads */
+    bool has_run;
+    bool run_ended, run_is_ours; /* of the part before */
+    bool lossy;                  /* behind the database's newest section a server ended without closing */
     struct log_summary summary;
     bool ended;
 };
@@ -91,6 +95,12 @@ enum sync_err log_reader_open(struct object_store *s, const struct object_call *
     return SYNC_OK;
 }
 
+void log_reader_is_of(struct log_reader *r, const uint8_t *run)
+{
+    memcpy(r->run, run, LOG_RUN_BYTES);
+    r->has_run = true;
+}
+
 void log_reader_close(struct log_reader *r)
 {
     if (r == NULL) return;
@@ -115,7 +125,11 @@ static enum sync_err open_part(struct log_reader *r, struct err_ctx *ec)
     if (rc != SYNC_OK) return rc;
     r->section_count = log_object_find(sections, count, name_of(r), &r->sections);
     r->summary.sequence = r->part.last;
-    r->summary.closed = (head.flags & LOG_CLOSED) != 0;
+    if ((head.flags & LOG_OPENED) != 0 && r->next_part > 0 && !r->run_ended) r->lossy = true;
+    if (r->section_count > 0) r->lossy = false; /* what came of it later came after that loss */
+    r->run_ended = (head.flags & LOG_CLOSED) != 0;
+    r->run_is_ours = r->has_run && memcmp(head.run, r->run, LOG_RUN_BYTES) == 0;
+    r->summary.closed = !r->lossy && (r->run_ended || r->run_is_ours);
     if ((head.flags & LOG_OBJECT_DURABLE) == 0) r->summary.object_durable = false;
     return SYNC_OK;
 }

@@ -41,10 +41,11 @@ struct log_summary {
     bool gap;            /* not everything behind `after` is in what is left of the log */
     uint64_t sequence;   /* of the log's newest object, whichever database it is of */
 
-    /* The log's end. `closed`: the server that wrote last has stopped cleanly and everything that it ever
-     * accepted had been uploaded. `object_durable`: every server that wrote any of what is left of the log
-     * acknowledged only what was in the log (--durability object). Where neither is set, the database's tail
-     * may be lost, and it needs a new server site id (protocol section 8.6). */
+    /* `closed`: every server that wrote the log since the database's newest section, and the one that wrote
+     * that, has stopped cleanly, when everything that it ever accepted had been uploaded; or it is the very
+     * one that reads (log_reader_is_of()). `object_durable`: every server that wrote any of what is left of
+     * the log acknowledged only what was in the log (--durability object). Where neither is set, the
+     * database's tail may be lost, and it needs a new server site id (protocol section 8.6). */
     bool closed;
     bool object_durable;
 };
@@ -58,6 +59,10 @@ enum sync_err log_reader_open(struct object_store *s, const struct object_call *
                               struct slice database, const struct stamp *after, uint64_t until_ms,
                               struct log_reader **ret, struct err_ctx *ec);
 void log_reader_close(struct log_reader *r); /* takes NULL */
+
+/* This start of a server reads, LOG_RUN_BYTES: what it has written and not closed is no loss, since what it
+ * accepted of a database that is restored it accepted before that left. Called before the first entry. */
+void log_reader_is_of(struct log_reader *r, const uint8_t *run);
 
 /* The next entry, good until the next call, and `pruned` of its section. *ret_found is false at the end. */
 enum sync_err log_reader_next(struct log_reader *r, struct moved_entry *ret, struct stamp *ret_pruned,

@@ -162,7 +162,7 @@ void bench_big(struct bench *b)
     if (b->server.program != NULL) {
         uint64_t took_ns = server_start(&b->server);
         report_number(&b->report, "store_megabytes", (double)stored_bytes / 1e6, 1);
-        report_number(&b->report, "start_ms", (double)took_ns / NS_PER_MS, 1);
+        bench_report_start(b, took_ns);
     }
     struct peak before = {0}, during;
     take_sample(b, &before);

@@ -59,8 +59,8 @@ static void run_row(struct bench *b, const char *key, enum conn_kind kind, bool 
     const char *database = bench_large_database(b, &r.wanted);
     conn_open(&r.conn, &b->loop, &b->server.target, kind, database, STRANGER, on_message, &r);
     conn_wait_live(&b->loop, &r.conn, 1);
-    uint64_t cpu_ns = server_cpu_ns(&b->server), began_ns = now_ns(), before = r.conn.received, seen = before,
-             moved_ns = began_ns;
+    uint64_t cpu_ns = server_cpu_ns(&b->server), wait_ns = server_cpu_wait_ns(&b->server),
+             began_ns = now_ns(), before = r.conn.received, seen = before, moved_ns = began_ns;
     ask(&r);
     while (!r.done) {
         conn_loop_step(&b->loop, 1000);
@@ -74,12 +74,15 @@ static void run_row(struct bench *b, const char *key, enum conn_kind kind, bool 
     double megabytes = (double)(r.conn.received - before) / 1e6;
     double took_s = (double)(now_ns() - began_ns) / NS_PER_S;
     cpu_ns = server_cpu_ns(&b->server) - cpu_ns;
+    wait_ns = server_cpu_wait_ns(&b->server) - wait_ns;
     conn_close(&r.conn);
     report_object(&b->report, key);
     report_number(&b->report, "megabytes", megabytes, 1);
     report_number(&b->report, "megabytes_per_s", megabytes / took_s, 1);
     if (cpu_ns > 0)
         report_number(&b->report, "server_cpu_ms_per_megabyte", (double)cpu_ns / 1e6 / megabytes, 2);
+    if (cpu_ns > 0)
+        report_number(&b->report, "waited_for_a_cpu_ms_per_megabyte", (double)wait_ns / 1e6 / megabytes, 2);
     report_end(&b->report, '}');
 }
 

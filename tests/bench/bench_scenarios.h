@@ -49,6 +49,9 @@ void bench_idle(struct bench *b);
  * its resident memory then. */
 void bench_start(struct bench *b);
 
+/* Adds what a start cost: until it was ready, and how much of that it ran or waited for a processor. */
+void bench_report_start(struct bench *b, uint64_t took_ns);
+
 /* The database that poll and read use; filled at the first call. Returns how many transactions it holds. */
 const char *bench_large_database(struct bench *b, size_t *ret_transactions);
 

@@ -116,7 +116,8 @@ uint64_t server_peak_kib(const struct bench_server *s)
     return status_kib(s, "VmHWM: %llu");
 }
 
-uint64_t server_cpu_ns(const struct bench_server *s)
+/* A column of the threads' schedstat: 0 is the time they ran, 1 the time they waited for a processor. */
+static uint64_t sum_schedstat(const struct bench_server *s, int column)
 {
     char path[300];
     uint64_t sum = 0;
@@ -124,16 +125,26 @@ uint64_t server_cpu_ns(const struct bench_server *s)
     (void)snprintf(path, sizeof path, "/proc/%d/task", (int)s->pid);
     DIR *d = opendir(path);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        unsigned long long ns = 0;
+        unsigned long long ns[2] = {0};
         if (e->d_name[0] == '.') continue;
         (void)snprintf(path, sizeof path, "/proc/%d/task/%.200s/schedstat", (int)s->pid, e->d_name);
         FILE *f = fopen(path, "re");
         if (f == NULL) continue; /* the thread has ended */
-        if (fscanf(f, "%llu", &ns) == 1) sum += ns;
+        if (fscanf(f, "%llu %llu", &ns[0], &ns[1]) == 2) sum += ns[column];
         (void)fclose(f);
     }
     if (d != NULL) (void)closedir(d);
     return sum;
+}
+
+uint64_t server_cpu_ns(const struct bench_server *s)
+{
+    return sum_schedstat(s, 0);
+}
+
+uint64_t server_cpu_wait_ns(const struct bench_server *s)
+{
+    return sum_schedstat(s, 1);
 }
 
 /* ---- metrics */

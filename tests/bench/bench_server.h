@@ -28,6 +28,7 @@ uint64_t server_peak_kib(const struct bench_server *s);     /* the most it was, 
 uint64_t server_private_kib(
     const struct bench_server *s);                    /* of it, what is no mapped file: LevelDB maps tables */
 uint64_t server_cpu_ns(const struct bench_server *s); /* of all its threads; 0: unknown */
+uint64_t server_cpu_wait_ns(const struct bench_server *s); /* they could have run, but others did */
 
 /* The value of a metric without labels, from GET /metrics; -1 where the server does not have it. */
 double server_metric(struct conn_loop *l, const struct target *t, const char *name);

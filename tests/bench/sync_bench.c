@@ -139,8 +139,7 @@ int main(int argc, char **argv)
     report_init(&b.report);
     if (b.server.program != NULL) {
         report_object(&b.report, "empty_start");
-        report_number(&b.report, "ready_ms", (double)server_start(&b.server) / NS_PER_MS, 1);
-        report_count(&b.report, "resident_kib", server_resident_kib(&b.server));
+        bench_report_start(&b, server_start(&b.server));
         report_end(&b.report, '}');
     }
     for (size_t i = 0; i < SCENARIOS; i++)

@@ -57,7 +57,7 @@ test('a whole run with a server of its own has a figure for everything', async (
       .map((name) => `fairness.${name}.ack_p99_us`),
     'fairness.beside_heavy_writing.heavy_transactions_per_s',
     'storm.clients', 'storm.all_live_ms', 'storm.peak_kib',
-    'big.store_megabytes', 'big.start_ms', 'big.snapshot_megabytes', 'big.resident_peak_kib',
+    'big.store_megabytes', 'big.ready_ms', 'big.snapshot_megabytes', 'big.resident_peak_kib',
     'idle.connections', 'idle.opened_per_s', 'idle.resident_before_kib',
   ]);
   assert.equal(report.apply.length, 10);

@@ -158,7 +158,7 @@ static void begin_apply(struct sim *s, uint32_t client, struct message *m)
     const struct merge_result all = {.applied = m->batch.fact_count, .transactions = m->batch.set_count};
     a->acked = true;
     session_applied(&v->conns[client].session, m->request_id, m->batch.fact_count, SYNC_OK, NULL, &all,
-                    slice_of(NULL, 0), &u);
+                    slice_of(NULL, 0), s->now_ms, &u);
     server_carry_out(s, client, &u);
 }
 
@@ -195,6 +195,7 @@ static void carry_out(struct sim *s, uint32_t client, struct session_action *a)
         server_begin_snapshot(s, c, client, a->message);
         break;
     case SESSION_HOLD: s->stats->holds++; break; /* settle() takes up again what came meanwhile */
+    case SESSION_ASKED:
     case SESSION_RELEASE: break;
     case SESSION_CLOSE: sim_fail(s, "the session of client %u closes with %u", client, a->close_code); break;
     }
@@ -332,7 +333,7 @@ static void answer(struct sim *s, const struct sim_apply *a)
     struct session_update u;
     if (a->acked || !c->open || c->epoch != a->epoch) return;
     session_applied(&c->session, a->message->request_id, a->message->batch.fact_count, a->request.rc,
-                    &a->request.ec, &a->request.result, slice_of(NULL, 0), &u);
+                    &a->request.ec, &a->request.result, slice_of(NULL, 0), s->now_ms, &u);
     server_carry_out(s, a->client, &u);
 }
 

@@ -69,6 +69,12 @@ static void tell_send(struct session_fixture *x, const struct buf *text, const s
     tell(x, "%.*s", SLICE_ARG(type));
     if (between(all, "\"code\":\"", "\"", &part)) tell(x, " %.*s", SLICE_ARG(part));
     if (between(all, "\"fatal\":tr", "e", &part)) tell(x, " fatal");
+    if (between(all, "\"sinceHLC\":\"", "\"", &part)) {
+        struct hlc since;
+        struct err_ctx ec;
+        if (hlc_parse(part, &since, &ec) != SYNC_OK) abort();
+        tell(x, " since %llu", (unsigned long long)since.wall_ms);
+    }
     if (between(all, "\"requestId\":", ",\"applied\"", &part)) tell(x, " %.*s", SLICE_ARG(part));
 }
 
@@ -93,6 +99,7 @@ static void tell_action(struct session_fixture *x, const struct session_action *
         break;
     case SESSION_HOLD: tell(x, "hold"); break;
     case SESSION_RELEASE: tell(x, "release"); break;
+    case SESSION_ASKED: tell(x, "asked"); break;
     case SESSION_CLOSE: tell(x, "close %u", a->close_code); break;
     }
 }
@@ -170,14 +177,22 @@ const char *applied(struct session_fixture *x, const char *request_id, size_t fa
     struct session_update u;
     const struct merge_result result = {.applied = fact_count, .transactions = 1};
     session_applied(&x->session, slice_str(request_id), fact_count, SYNC_OK, NULL, &result, slice_of(NULL, 0),
-                    &u);
+                    x->now_ms, &u);
+    return tell_update(x, &u);
+}
+
+const char *begins_to_ask(struct session_fixture *x)
+{
+    struct session_update u;
+    session_ask(&x->session, x->now_ms, &u);
     return tell_update(x, &u);
 }
 
 const char *apply_failed(struct session_fixture *x)
 {
     struct session_update u;
-    session_applied(&x->session, slice_str("1"), 5000, SYNC_ESTORE, &failure, NULL, slice_of(NULL, 0), &u);
+    session_applied(&x->session, slice_str("1"), 5000, SYNC_ESTORE, &failure, NULL, slice_of(NULL, 0),
+                    x->now_ms, &u);
     return tell_update(x, &u);
 }
 

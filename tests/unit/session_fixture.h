@@ -4,6 +4,7 @@
  *     error CODE [fatal]   also: pong, snapshot_complete, "apply_result REQUEST_ID"
  *     open, apply, cut, snapshot, "resume ID", hold, release, "close CODE"
  *     delta, "delta since N", push, "push since N"   N: the watermark's wall time
+ *     request_changes, "request_changes since N", asked
  *
  * joined by ", "; "nothing" when there is none. A nudge is marked by its cause: "ack (bulk)". Texts are valid
  * until the next call. */
@@ -33,6 +34,7 @@ const char *sends_batch(struct session_fixture *x);                  /* apply_ch
 
 const char *opened(struct session_fixture *x, enum sync_err rc);
 const char *applied(struct session_fixture *x, const char *request_id, size_t fact_count);
+const char *begins_to_ask(struct session_fixture *x);
 const char *apply_failed(struct session_fixture *x);
 const char *delta_done(struct session_fixture *x);
 const char *page_done(struct session_fixture *x, uint64_t watermark_ms);

@@ -431,3 +431,55 @@ Test(session, a_read_that_ends_after_the_session_says_nothing)
     (void)says(&x, "{\"type\":\"handshake\"}");
     cr_assert_str_eq(page_done(&x, 5), "nothing");
 }
+
+/* ---- asking a site for what it has (protocol section 8.6) */
+
+#define ANSWER                                                                                               \
+    "{\"type\":\"apply_changes\",\"changes\":[{\"siteId\":\"BwAAAAAAAAAAAAAAAAAAAA\",\"transactionId\":"     \
+    "\"x\","                                                                                                 \
+    "\"hlc\":\"%s\",\"changes\":[{\"type\":\"delete\",\"schema\":\"main\",\"table\":\"t\",\"pk\":[1],"       \
+    "\"hlc\":"                                                                                               \
+    "\"AAAAAAAAAAEAAAcAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}]}"
+
+Test(session, a_site_is_asked_again_from_the_highest_of_its_answer_until_none_comes)
+{
+    cr_assert_str_eq(begins_to_ask(&x), "request_changes");
+    cr_assert_str_eq(says_hlc(&x, ANSWER, 70), "apply");
+    cr_assert_str_eq(applied(&x, "", 1), "apply_result, request_changes since 70");
+    cr_assert_str_eq(says_hlc(&x, ANSWER, 90), "apply");
+    cr_assert_str_eq(time_passes(&x, ASK_PATIENCE_MS + 1), "nothing", "one is not durable yet");
+    cr_assert_str_eq(applied(&x, "", 1), "apply_result, request_changes since 90");
+    cr_assert_str_eq(time_passes(&x, ASK_PATIENCE_MS - 1), "nothing");
+    cr_assert_str_eq(time_passes(&x, 1), "asked");
+    cr_assert_str_eq(time_passes(&x, ASK_PATIENCE_MS), "nothing", "once");
+    cr_assert_str_eq(says_hlc(&x, ANSWER, 95), "apply");
+    cr_assert_str_eq(applied(&x, "", 1), "apply_result, request_changes since 95", "late, but all the same");
+}
+
+Test(session, batches_of_the_sites_own_accord_are_no_answers)
+{
+    cr_assert_str_eq(begins_to_ask(&x), "request_changes");
+    cr_assert_str_eq(sends_batch(&x), "apply");
+    cr_assert_str_eq(applied(&x, "1", 1), "apply_result 1");
+    cr_assert_str_eq(time_passes(&x, ASK_PATIENCE_MS), "asked");
+}
+
+Test(session, a_site_whose_answer_was_refused_does_not_count_as_asked)
+{
+    struct session_update u;
+    const struct err_ctx why = {"no"};
+    cr_assert_str_eq(begins_to_ask(&x), "request_changes");
+    cr_assert_str_eq(says_hlc(&x, ANSWER, 70), "apply");
+    session_applied(&x.session, slice_of(NULL, 0), 1, SYNC_ESTORE, &why, NULL, slice_of(NULL, 0), x.now_ms,
+                    &u);
+    cr_assert_eq(u.count, 1);
+    session_update_deinit(&u);
+    cr_assert_str_eq(time_passes(&x, ASK_PATIENCE_MS), "nothing");
+}
+
+Test(session, who_was_not_asked_is_never_asked)
+{
+    cr_assert_str_eq(says_hlc(&x, ANSWER, 70), "apply");
+    cr_assert_str_eq(applied(&x, "", 1), "apply_result");
+    cr_assert_str_eq(time_passes(&x, ASK_PATIENCE_MS), "nothing");
+}

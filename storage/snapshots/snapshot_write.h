@@ -1,0 +1,31 @@
+/* snapshot_write.h -- writes one snapshot of a database to the object store, as a stream, in constant memory.
+ *
+ * It is read from a view, so it is of one moment, and the database goes on meanwhile. What is under the key
+ * afterwards is gzip of snapshot_line.h's lines. Memory is that of the object writer plus one fact.
+ *
+ * Threads: the caller's (job threads: it blocks), which compresses; the writer's threads send. */
+#ifndef STORAGE_SNAPSHOTS_SNAPSHOT_WRITE_H
+#define STORAGE_SNAPSHOTS_SNAPSHOT_WRITE_H
+
+#include "storage/objects/object_writer.h"
+#include "storage/snapshots/snapshot_line.h"
+#include "storage/snapshots/snapshot_name.h"
+#include "storage/view.h"
+
+enum { SNAPSHOT_TAIL_BYTES = 8 }; /* gzip's own end: CRC and length of what was compressed */
+
+/* What was written. */
+struct snapshot_made {
+    struct snapshot_id id;
+    struct snapshot_foot foot;
+    uint64_t bytes;     /* of the object */
+    uint64_t raw_bytes; /* of the lines */
+    uint8_t tail[SNAPSHOT_TAIL_BYTES];
+};
+
+/* Errors: those of the view and of the object store; SYNC_ECANCELED when cfg->call.cancel was raised. */
+enum sync_err snapshot_write(struct object_store *s, const struct object_writer_config *cfg, struct view *v,
+                             struct slice database, uint64_t made_ms, struct snapshot_made *ret,
+                             struct err_ctx *ec);
+
+#endif
