@@ -597,13 +597,14 @@ static uint64_t identity_deadline_ms(const struct session *s)
 /* At its expiry an identity is asked for again, and until there is an answer nothing is done for it. */
 static void tick_identity(struct session *s, uint64_t now_ms, struct session_update *u)
 {
+    bool was_expired = s->expired;
     if (now_ms >= s->expires_ms) s->expired = true;
     if (now_ms >= s->recheck_ms && !s->rechecking) {
         if (s->recheck_ends_ms == UINT64_MAX) s->recheck_ends_ms = now_ms + RECHECK_PATIENCE_MS;
         s->rechecking = true;
         (void)add(u, SESSION_RECHECK);
     }
-    settle_input(s, u);
+    if (s->expired && !was_expired) settle_input(s, u);
 }
 
 uint64_t session_deadline_ms(const struct session *s)
