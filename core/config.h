@@ -43,6 +43,7 @@ struct config_server {
     uint32_t threads;        /* event loops; 0: one for each processor, at most 8 */
     uint32_t reader_threads; /* run deltas and snapshots */
     uint32_t drain_timeout_ms;
+    uint32_t drain_spread_ms;
     uint32_t ping_interval_ms;
     uint32_t pong_timeout_ms;
 };
@@ -102,6 +103,7 @@ struct config_sync {
     uint32_t migration_pause_ms;
     uint64_t renudge_interval_ms;
     uint32_t page_proof_timeout_ms;
+    uint32_t catch_up_timeout_ms;
     uint64_t sweep_interval_ms;
 };
 

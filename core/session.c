@@ -51,7 +51,7 @@ static void settle_input(struct session *s, struct session_update *u)
     bool hold = s->state == SESSION_OPENING || s->expired ||
                 s->applies_begun - s->applies_done >= s->config->requests_max ||
                 s->read_count == SESSION_READS_MAX;
-    if (hold) s->page.was_held = true;
+    if (hold) s->page.was_held = s->catch_up.was_held = true;
     if (s->state == SESSION_CLOSED || hold == s->holds_input) return;
     s->holds_input = hold;
     (void)add(u, hold ? SESSION_HOLD : SESSION_RELEASE);
@@ -238,6 +238,59 @@ static void tick_page(struct session *s, uint64_t now_ms, struct session_update 
     }
 }
 
+/* ---- who lagged */
+
+/* Begins with what the client told last, or was pushed last. */
+static void push_page(struct session *s, struct session_update *u)
+{
+    const struct catch_up *c = &s->catch_up;
+    bool from_pushed = c->has_pushed && (!s->has_proven || hlc_cmp(&c->pushed, &s->proven) > 0);
+    begin_delta(s, from_pushed || s->has_proven, from_pushed ? &c->pushed : &s->proven, u);
+    u->actions[u->count - 1].as_push = true;
+    s->catch_up.pushing = true;
+}
+
+static bool may_push_page(const struct session *s)
+{
+    return s->reading == READING_NONE && s->page.state == PAGE_NONE && s->read_count == 0;
+}
+
+static void await_answer(struct session *s, uint64_t now_ms, uint64_t timeout_ms)
+{
+    s->catch_up.waits = true;
+    s->catch_up.was_held = s->holds_input;
+    s->catch_up.deadline_ms = now_ms + timeout_ms;
+}
+
+static void tick_catch_up(struct session *s, uint64_t now_ms, struct session_update *u)
+{
+    struct catch_up *c = &s->catch_up;
+    if (!c->waits || now_ms < c->deadline_ms) return;
+    if (c->was_held || !may_push_page(s)) { /* not its silence, or it is being answered */
+        await_answer(s, now_ms, s->config->catch_up_timeout_ms);
+        return;
+    }
+    c->waits = false;
+    c->deaf = true;
+    push_page(s, u);
+}
+
+/* A page was handed to the socket, or could not be read. */
+static void page_pushed(struct session *s, const struct session_read_result *result, uint64_t now_ms,
+                        struct session_update *u)
+{
+    struct catch_up *c = &s->catch_up;
+    if (result->rc != SYNC_OK) {
+        await_answer(s, now_ms, RETRY_NUDGE_MS);
+        return;
+    }
+    if (result->watermark.wall_ms > 0) { /* not of a page that found nothing new */
+        c->has_pushed = true;
+        c->pushed = result->watermark;
+    }
+    if (result->has_more && may_push_page(s)) push_page(s, u);
+}
+
 /* ---- messages */
 
 static void refuse_handshake(struct session *s, const char *code, const char *text, uint16_t close_code,
@@ -295,6 +348,7 @@ static void on_get_changes(struct session *s, const struct message *m, uint64_t 
     }
     s->has_proven = m->since_state.has;
     s->proven = m->since;
+    s->catch_up.waits = s->catch_up.deaf = false;
     if (s->page.state != PAGE_NONE) {
         answer_page(s, m, now_ms, u);
         return;
@@ -479,12 +533,16 @@ void session_read_done(struct session *s, const struct session_read_result *resu
                        struct session_update *ret)
 {
     enum session_reading kind = s->reading;
+    bool was_pushed = s->catch_up.pushing;
     *ret = (struct session_update){0};
     assert(kind != READING_NONE);
     s->reading = READING_NONE;
+    s->catch_up.pushing = false;
     if (s->state != SESSION_LIVE) return;
     bool snapshot_waits = s->read_count > 0 && s->reads[s->read_first].kind == READING_SNAPSHOT;
-    if (result->rc != SYNC_OK) {
+    if (was_pushed) {
+        page_pushed(s, result, now_ms, ret);
+    } else if (result->rc != SYNC_OK) {
         add_error(ret, kind == READING_DELTA ? "GET_CHANGES_ERROR" : "SNAPSHOT_ERROR", result->ec->text,
                   false);
         if (kind == READING_SNAPSHOT) nudge(s, NUDGED_SNAPSHOT, ret); /* pushes were kept from it meanwhile */
@@ -510,12 +568,18 @@ void session_lagged(struct session *s)
     s->lagging = true;
 }
 
-void session_drained(struct session *s, struct session_update *ret)
+void session_drained(struct session *s, uint64_t now_ms, struct session_update *ret)
 {
     *ret = (struct session_update){0};
     if (!s->lagging) return;
     s->lagging = false;
-    if (s->state == SESSION_LIVE) nudge(s, NUDGED_LAGGING, ret);
+    if (s->state != SESSION_LIVE) return;
+    if (s->catch_up.deaf && may_push_page(s)) {
+        push_page(s, ret);
+        return;
+    }
+    if (!s->catch_up.deaf) nudge(s, NUDGED_LAGGING, ret);
+    await_answer(s, now_ms, s->config->catch_up_timeout_ms);
 }
 
 /* ---- time */
@@ -533,13 +597,14 @@ static uint64_t identity_deadline_ms(const struct session *s)
 /* At its expiry an identity is asked for again, and until there is an answer nothing is done for it. */
 static void tick_identity(struct session *s, uint64_t now_ms, struct session_update *u)
 {
+    bool was_expired = s->expired;
     if (now_ms >= s->expires_ms) s->expired = true;
     if (now_ms >= s->recheck_ms && !s->rechecking) {
         if (s->recheck_ends_ms == UINT64_MAX) s->recheck_ends_ms = now_ms + RECHECK_PATIENCE_MS;
         s->rechecking = true;
         (void)add(u, SESSION_RECHECK);
     }
-    settle_input(s, u);
+    if (s->expired && !was_expired) settle_input(s, u);
 }
 
 uint64_t session_deadline_ms(const struct session *s)
@@ -549,7 +614,8 @@ uint64_t session_deadline_ms(const struct session *s)
     case SESSION_LIVE:
         if (s->expired) return identity_deadline_ms(s);
         return earliest(earliest(s->page.state == PAGE_NONE ? UINT64_MAX : s->page.deadline_ms,
-                                 site_ask_deadline_ms(&s->ask)),
+                                 earliest(s->catch_up.waits ? s->catch_up.deadline_ms : UINT64_MAX,
+                                          site_ask_deadline_ms(&s->ask))),
                         earliest(s->renudge_ms, identity_deadline_ms(s)));
     default: return UINT64_MAX;
     }
@@ -566,6 +632,7 @@ void session_tick(struct session *s, uint64_t spread, uint64_t now_ms, struct se
     tick_identity(s, now_ms, ret);
     if (s->expired) return;
     tick_page(s, now_ms, ret);
+    tick_catch_up(s, now_ms, ret);
     if (site_ask_is_over(&s->ask, now_ms)) (void)add(ret, SESSION_ASKED);
     if (now_ms < s->renudge_ms) return;
     s->renudge_ms = now_ms + spread_out(s->config->renudge_interval_ms, spread);

@@ -52,6 +52,8 @@ enum {
 struct session_config {
     uint32_t nudge_facts; /* a message with as many facts or more is followed by a nudge */
     uint32_t page_proof_timeout_ms;
+    uint32_t
+        catch_up_timeout_ms; /* for the answer to a nudge after lagging; then it is pushed what it lacks */
     uint64_t renudge_interval_ms; /* to sessions that stay connected; spread by a tenth */
     uint32_t handshake_timeout_ms;
     uint32_t requests_max; /* batches in flight; then input is held back */
@@ -86,6 +88,19 @@ struct page_proof {
     struct hlc answer_since;
 };
 
+/* Who lagged and was nudged is expected to ask for what it lacks. Who does not is pushed it, page by page,
+ * and from then on without being nudged first, until it asks for something by itself: so no nudge is repeated
+ * for ever. */
+struct catch_up {
+    bool waits; /* for its get_changes */
+    bool was_held;
+    bool deaf;    /* the last nudge was not answered */
+    bool pushing; /* the delta under way is such a page */
+    uint64_t deadline_ms;
+    bool has_pushed;
+    struct hlc pushed; /* up to here, in a page */
+};
+
 /* Plain data. */
 struct session {
     const struct session_config *config;
@@ -111,6 +126,7 @@ struct session {
     struct session_read reads[SESSION_READS_MAX];
     size_t read_first, read_count;
     struct page_proof page;
+    struct catch_up catch_up;
     struct site_ask ask;
     uint64_t handshake_deadline_ms, renudge_ms;
 };
@@ -135,6 +151,7 @@ struct session_action {
     struct message *message; /* malloc'ed; the carrier's */
     bool has_since;
     struct hlc since;
+    bool as_push; /* of a delta: in push_changes, without a watermark */
     uint16_t close_code;
 };
 
@@ -202,7 +219,7 @@ void session_retry_later(struct session *s, uint64_t now_ms);
 
 /* Pushes were dropped; later: everything queued has left. */
 void session_lagged(struct session *s);
-void session_drained(struct session *s, struct session_update *ret);
+void session_drained(struct session *s, uint64_t now_ms, struct session_update *ret);
 
 /* When session_tick() is due next; UINT64_MAX: never. */
 uint64_t session_deadline_ms(const struct session *s);

@@ -118,6 +118,8 @@ enum { HTTP_REQUEST_COUNT = HTTP_ENDPOINT_COUNT * HTTP_STATUS_COUNT };
             "Times a session's push queue was full and was dropped.")                                        \
     COUNTER_BY(nudges, "sync_nudges_total", NUDGE,                                                           \
                "Times a session was asked to fetch and send what is missing, by reason.")                    \
+    COUNTER(catch_ups, "sync_catch_ups_total",                                                               \
+            "Pages pushed to sessions that did not ask for what they lacked.")                               \
     COUNTER(push_messages, "sync_push_messages_total", "Push messages sent, merged ones counted once.")      \
     COUNTER(store_groups, "sync_store_groups_total", "Group commits written to the store.")                  \
     HISTOGRAM(store_group_requests, "sync_store_group_requests", group, 0, "Requests in one group commit.")  \

@@ -300,14 +300,23 @@ void loop_take_settings(struct loop *l, struct settings *fresh)
     on_timer(&l->timer); /* receivers and sessions may have become due */
 }
 
+/* Sessions are closed one after the other, so that clients which come back at once do not come as a herd;
+ * until its turn a session is served as ever. */
 void loop_drain(struct loop *l)
 {
+    const struct config_server *config = &l->config->server;
+    uint64_t now_ms = loop_now_ms(l), count = 0, turn = 0;
+    uint64_t spread_ms = config->drain_spread_ms, spread_max_ms = config->drain_timeout_ms / 2;
     uint32_t cursor = 0;
     struct ws *w;
     struct http *h;
+    if (spread_ms > spread_max_ms) spread_ms = spread_max_ms;
     l->draining = true;
     listener_close(&l->listener);
-    while ((w = id_table_next(&l->sessions, &cursor)) != NULL) ws_drain(w);
+    while (id_table_next(&l->sessions, &cursor) != NULL) count++;
+    cursor = 0;
+    while ((w = id_table_next(&l->sessions, &cursor)) != NULL)
+        ws_drain(w, now_ms + spread_ms * turn++ / count);
     cursor = 0;
     while ((h = id_table_next(&l->exchanges, &cursor)) != NULL) http_drain(h);
 }

@@ -91,7 +91,7 @@ void loop_say_goodbye(struct loop *l);
 /* Changes over to other settings. */
 void loop_take_settings(struct loop *l, struct settings *fresh);
 
-/* Closes what can be closed now, the rest as it comes to an end. */
+/* Lets nobody in any more, and ends what is there: exchanges at once, sessions spread over some time. */
 void loop_drain(struct loop *l);
 
 #endif

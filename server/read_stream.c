@@ -37,7 +37,13 @@ struct read_stream {
 
 static bool is_delta(const struct read_stream *s)
 {
-    return s->format == READ_WS_DELTA || s->format == READ_HTTP_DELTA;
+    return s->format == READ_WS_DELTA || s->format == READ_WS_PUSH || s->format == READ_HTTP_DELTA;
+}
+
+static const char *head_of(enum read_format format)
+{
+    if (format == READ_WS_PUSH) return MESSAGE_PUSH_HEAD;
+    return format == READ_WS_DELTA ? MESSAGE_CHANGES_HEAD : HTTP_DELTA_HEAD;
 }
 
 static void free_stream(struct read_stream *s)
@@ -59,14 +65,14 @@ static enum sync_err read_delta(struct read_stream *s, struct err_ctx *ec)
     enum sync_err rc = SYNC_OK;
     if (s->delta == NULL) {
         rc = delta_reader_open(s->shard, &s->request, &s->delta, ec);
-        buf_put_str(out, s->format == READ_WS_DELTA ? MESSAGE_CHANGES_HEAD : HTTP_DELTA_HEAD);
+        buf_put_str(out, head_of(s->format));
     }
     if (rc == SYNC_OK && atomic_load(&s->cut)) delta_reader_cut(s->delta);
     if (rc == SYNC_OK) rc = delta_reader_step(s->delta, out, PIECE_BYTES, ec);
     if (rc != SYNC_OK) return rc;
     s->piece.delta = *delta_reader_status(s->delta);
     s->piece.last = s->piece.delta.done;
-    if (s->piece.last && s->format == READ_WS_DELTA) BUF_PUT_LIT(out, MESSAGE_SETS_TAIL);
+    if (s->piece.last && s->format != READ_HTTP_DELTA) BUF_PUT_LIT(out, MESSAGE_SETS_TAIL);
     if (s->piece.last && s->format == READ_HTTP_DELTA)
         buf_put_str(out, s->piece.delta.has_more ? "],\"hasMore\":true}}" : "],\"hasMore\":false}}");
     return buf_check(out, ec);

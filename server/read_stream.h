@@ -4,6 +4,7 @@
  * room and asks for the next, so one piece is all that a slow reader costs. Pieces come ready to send:
  *
  *     READ_WS_DELTA       fragments of one `changes` message
+ *     READ_WS_PUSH        likewise of one `push_changes` message
  *     READ_WS_SNAPSHOT    one `snapshot_chunk` message each
  *     READ_HTTP_DELTA     parts of the answer's body
  *     READ_HTTP_SNAPSHOT  lines of NDJSON
@@ -22,7 +23,7 @@
 
 enum { PIECE_BYTES = 128 << 10 };
 
-enum read_format { READ_WS_DELTA, READ_WS_SNAPSHOT, READ_HTTP_DELTA, READ_HTTP_SNAPSHOT };
+enum read_format { READ_WS_DELTA, READ_WS_PUSH, READ_WS_SNAPSHOT, READ_HTTP_DELTA, READ_HTTP_SNAPSHOT };
 
 struct read_stream;
 

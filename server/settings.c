@@ -9,6 +9,7 @@ static struct session_config session_config_of(const struct config *config)
         /* A client with smaller messages fills them earlier. */
         .nudge_facts = batch_size < nudge_facts ? batch_size : nudge_facts,
         .page_proof_timeout_ms = config->sync.page_proof_timeout_ms,
+        .catch_up_timeout_ms = config->sync.catch_up_timeout_ms,
         .renudge_interval_ms = config->sync.renudge_interval_ms,
         .handshake_timeout_ms = config->limits.handshake_timeout_ms,
         .requests_max = config->limits.requests_in_flight,

@@ -34,6 +34,7 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     w->texts_end = &w->texts;
     w->pushes = push_queue_make(limits->session_queue_frames, limits->session_queue_bytes);
     w->valid_ms = loop_now_ms(l);
+    w->drain_at_ms = UINT64_MAX;
     w->subscriber.deliver = deliver;
     w->receiver.stop = stop_receiving;
     session_init(&w->session, &l->session, id, loop_now_ms(l));
@@ -220,6 +221,11 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
 {
     struct session_update u;
     if (receiver_is_stuck(w->loop, &w->receiver, now_ms)) cut_off(w);
+    if (now_ms >= w->drain_at_ms) {
+        w->drain_at_ms = UINT64_MAX;
+        w->draining = true;
+        ws_settle(w);
+    }
     if (session_deadline_ms(&w->session) <= now_ms) {
         bool was_new = w->session.state == SESSION_NEW;
         session_tick(&w->session, system_random_u64(), now_ms, &u);
@@ -232,6 +238,7 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
     if (pace_ms < deadline_ms) deadline_ms = pace_ms;
     if (w->pushes.count > 0 && now_ms >= push_ms) ws_want_write(w);
     if (w->pushes.count > 0 && now_ms < push_ms && push_ms < deadline_ms) deadline_ms = push_ms;
+    if (w->drain_at_ms < deadline_ms) deadline_ms = w->drain_at_ms;
     uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);
     return check_ms < deadline_ms ? check_ms : deadline_ms;
 }
@@ -244,10 +251,10 @@ void ws_take_settings(struct ws *w)
     ws_recheck_soon(w); /* whoever was let in by other rules */
 }
 
-void ws_drain(struct ws *w)
+void ws_drain(struct ws *w, uint64_t at_ms)
 {
-    w->draining = true;
-    ws_settle(w);
+    w->drain_at_ms = at_ms;
+    loop_wake_at(w->loop, at_ms);
 }
 
 bool ws_is_session(const struct subscriber *s)

@@ -31,8 +31,8 @@ void ws_say_goodbye(struct ws *w);
 /* The loop's settings have changed. */
 void ws_take_settings(struct ws *w);
 
-/* Closes with 1001 once the batches in flight are answered. */
-void ws_drain(struct ws *w);
+/* Closes with 1001 at this time, or once the batches then in flight are answered. */
+void ws_drain(struct ws *w, uint64_t at_ms);
 
 /* Is this subscriber a session? (Long polls subscribe as well.) */
 struct subscriber;

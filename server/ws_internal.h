@@ -31,6 +31,7 @@ struct ws_read {
     bool has_since;
     struct hlc since;
     struct message *checkpoint; /* of resume_snapshot, or NULL */
+    bool as_push;               /* in push_changes: nobody asked for it */
     bool cut;                   /* the session wants it to end early */
 };
 
@@ -74,9 +75,10 @@ struct ws {
     struct push_pace push_pace;
     bool inside; /* of its database (presence.h) */
     bool lag_counted;
-    bool draining;
-    bool closing;    /* with close_code, after the texts */
-    bool close_sent; /* nothing is sent any more */
+    uint64_t drain_at_ms; /* UINT64_MAX: not to be closed */
+    bool draining;        /* that time has come */
+    bool closing;         /* with close_code, after the texts */
+    bool close_sent;      /* nothing is sent any more */
     uint16_t close_code;
 };
 

@@ -260,13 +260,19 @@ void ws_begin_read(struct ws *w)
         .has_since = r->has_since,
         .since = r->since,
         .page_bytes_max = w->loop->config->limits.delta_bytes,
+        .bare = r->as_push,
     };
+    if (r->as_push) {
+        counter_add(&w->loop->server->metrics.catch_ups, 1);
+        log_info(&w->logger, LOG_WS, "session.catch_up", LOG_SLICE("db", request.database),
+                 LOG_STR("why", "it did not ask for what it lacks"));
+    }
     struct message *checkpoint = r->checkpoint;
     r->checkpoint = NULL;
     w->session.reads_denied = false; /* from here on a push that it is not sent would be missed */
     w->stream =
         r->kind == READING_DELTA
-            ? read_stream_delta(w->loop, READ_WS_DELTA, &request, w->id, on_piece)
+            ? read_stream_delta(w->loop, r->as_push ? READ_WS_PUSH : READ_WS_DELTA, &request, w->id, on_piece)
             : read_stream_snapshot(w->loop, READ_WS_SNAPSHOT, request.database, checkpoint, w->id, on_piece);
     if (w->stream == NULL)
         no_stream(w);
@@ -276,8 +282,11 @@ void ws_begin_read(struct ws *w)
 
 static void start_read(struct ws *w, enum session_reading kind, struct session_action *a)
 {
-    w->read = (struct ws_read){
-        .kind = kind, .has_since = a->has_since, .since = a->since, .checkpoint = a->message};
+    w->read = (struct ws_read){.kind = kind,
+                               .has_since = a->has_since,
+                               .since = a->since,
+                               .as_push = a->as_push,
+                               .checkpoint = a->message};
     a->message = NULL;
     if (hook_gate_has(&w->loop->server->hooks, HOOK_AUTHORIZE))
         ws_ask_to_read(w);

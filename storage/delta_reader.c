@@ -13,6 +13,7 @@ struct delta_reader {
     size_t database_len;
     struct site_id asker;
     size_t page_bytes_max;
+    bool bare;
     bool has_since;
     struct stamp end;      /* the delta goes up to here */
     struct stamp position; /* the client has everything up to here, or the reply has, or it is left out */
@@ -54,6 +55,7 @@ enum sync_err delta_reader_open(struct shard *sh, const struct delta_request *re
     r->database_len = request->database.len;
     r->asker = request->asker;
     r->page_bytes_max = request->page_bytes_max;
+    r->bare = request->bare;
     delta_writer_init(&r->writer);
 
     enum sync_err rc = view_open(sh, request->database, &v, ec);
@@ -76,7 +78,7 @@ static void finish(struct delta_reader *r, struct buf *out, bool has_more)
     r->status.has_watermark = true;
     r->status.has_more = has_more;
     r->status.done = true;
-    delta_writer_watermark(&r->writer, out, &r->status.watermark);
+    if (!r->bare) delta_writer_watermark(&r->writer, out, &r->status.watermark);
 }
 
 /* Does the page end before this entry? Only where a transaction ends, and never before its first one. */

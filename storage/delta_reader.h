@@ -28,6 +28,7 @@ struct delta_request {
     bool has_since;
     struct hlc since; /* the watermark */
     size_t page_bytes_max;
+    bool bare; /* without the set that carries the watermark: for a push */
 };
 
 struct delta_status {

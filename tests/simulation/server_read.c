@@ -63,7 +63,8 @@ static void delta_piece(struct sim *s, struct event *e)
     struct conn *c = &s->server.conns[e->client];
     struct err_ctx ec;
     if (!c->open || e->epoch != c->epoch) return;
-    if (c->piece.len == 0) BUF_PUT_LIT(&c->piece, MESSAGE_CHANGES_HEAD);
+    if (c->piece.len == 0)
+        buf_put_str(&c->piece, c->session.catch_up.pushing ? MESSAGE_PUSH_HEAD : MESSAGE_CHANGES_HEAD);
     if (delta_reader_step(c->delta, &c->piece, PIECE_BYTES, &ec) != SYNC_OK)
         sim_fail(s, "delta: %s", ec.text);
     const struct delta_status *status = delta_reader_status(c->delta);
@@ -99,7 +100,9 @@ void server_begin_delta(struct sim *s, struct conn *c, uint32_t client, const st
         .has_since = a->has_since,
         .since = a->since,
         .page_bytes_max = s->page_bytes_max,
+        .bare = a->as_push,
     };
+    if (a->as_push) s->stats->pages_pushed++;
     if (delta_reader_open(fixture_shard(s->store, s->server.database), &request, &c->delta, &ec) != SYNC_OK)
         sim_fail(s, "delta: %s", ec.text);
     server_next_piece(s, c, client);

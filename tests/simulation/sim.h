@@ -65,6 +65,7 @@ const char *sim_bug_name(enum sim_bug bug);
     X(pages)                                                                                                 \
     X(pages_lost)                                                                                            \
     X(pages_again)                                                                                           \
+    X(pages_pushed)                                                                                          \
     X(nudges_bulk)                                                                                           \
     X(nudges_snapshot)                                                                                       \
     X(nudges_lagging)                                                                                        \

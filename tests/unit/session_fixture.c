@@ -13,6 +13,7 @@ void session_fixture_init(struct session_fixture *x)
             {
                 .nudge_facts = 1000,
                 .page_proof_timeout_ms = 5000,
+                .catch_up_timeout_ms = 5000,
                 .renudge_interval_ms = 1000000,
                 .handshake_timeout_ms = 10000,
                 .requests_max = 3,
@@ -86,7 +87,7 @@ static void tell_action(struct session_fixture *x, const struct session_action *
     case SESSION_RECHECK: tell(x, "recheck"); break;
     case SESSION_APPLY: tell(x, "apply"); break;
     case SESSION_DELTA:
-        tell(x, "delta");
+        tell(x, a->as_push ? "push" : "delta");
         if (a->has_since) tell(x, " since %llu", (unsigned long long)a->since.wall_ms);
         break;
     case SESSION_CUT: tell(x, "cut"); break;
@@ -207,11 +208,21 @@ const char *delta_done(struct session_fixture *x)
     return read_done(x, &(struct session_read_result){.rc = SYNC_OK});
 }
 
-const char *page_done(struct session_fixture *x, uint64_t watermark_ms)
+static const char *any_page_done(struct session_fixture *x, uint64_t watermark_ms, bool has_more)
 {
-    struct session_read_result result = {.rc = SYNC_OK, .has_more = true};
+    struct session_read_result result = {.rc = SYNC_OK, .has_more = has_more};
     result.watermark = (struct hlc){.wall_ms = watermark_ms, .site.bytes = {TEST_SERVER_SITE}};
     return read_done(x, &result);
+}
+
+const char *page_done(struct session_fixture *x, uint64_t watermark_ms)
+{
+    return any_page_done(x, watermark_ms, true);
+}
+
+const char *last_page_done(struct session_fixture *x, uint64_t watermark_ms)
+{
+    return any_page_done(x, watermark_ms, false);
 }
 
 const char *read_failed(struct session_fixture *x)
@@ -222,7 +233,7 @@ const char *read_failed(struct session_fixture *x)
 const char *drained(struct session_fixture *x)
 {
     struct session_update u;
-    session_drained(&x->session, &u);
+    session_drained(&x->session, x->now_ms, &u);
     return tell_update(x, &u);
 }
 

@@ -3,7 +3,7 @@
  *     ack                  handshake_ack
  *     error CODE [fatal]   also: pong, snapshot_complete, "apply_result REQUEST_ID"
  *     open, apply, cut, snapshot, "resume ID", hold, release, "close CODE"
- *     delta, "delta since N"   N: the watermark's wall time
+ *     delta, "delta since N", push, "push since N"   N: the watermark's wall time
  *     request_changes, "request_changes since N", asked
  *
  * joined by ", "; "nothing" when there is none. A nudge is marked by its cause: "ack (bulk)". Texts are valid
@@ -38,6 +38,7 @@ const char *begins_to_ask(struct session_fixture *x);
 const char *apply_failed(struct session_fixture *x);
 const char *delta_done(struct session_fixture *x);
 const char *page_done(struct session_fixture *x, uint64_t watermark_ms);
+const char *last_page_done(struct session_fixture *x, uint64_t watermark_ms); /* no further one follows */
 const char *read_failed(struct session_fixture *x);
 const char *drained(struct session_fixture *x);
 const char *time_passes(struct session_fixture *x, uint64_t ms);

@@ -57,7 +57,7 @@ Test(session_nomem, a_text_that_finds_no_room_is_marked)
     go_live(&x);
     session_lagged(&x.session);
     fail_realloc = true;
-    session_drained(&x.session, &u);
+    session_drained(&x.session, x.now_ms, &u);
     fail_realloc = false;
     cr_assert_eq(u.count, 1);
     cr_assert_eq(u.actions[0].text.failed, SYNC_ENOMEM);
