@@ -188,6 +188,11 @@ bool server_has_objects(const struct server *s)
     return s->config->object.dir[0] != '\0' || s->config->s3.bucket[0] != '\0';
 }
 
+bool server_keeps_databases_there(const struct server *s)
+{
+    return server_has_objects(s) && s->config->object.log;
+}
+
 struct object_store *server_objects(struct server *s)
 {
     return atomic_load(&s->objects.usable);

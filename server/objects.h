@@ -58,6 +58,11 @@ struct object_store *server_objects(struct server *s);
 /* Is one configured, usable or not? */
 bool server_has_objects(const struct server *s);
 
+/* Do its databases go there, and come from there? Of the servers that share a store for the coordinator only
+ * one writes the shared log (object.log). The others keep their databases to themselves: snapshots and
+ * restores of two servers under one name would mix what never belonged together. */
+bool server_keeps_databases_there(const struct server *s);
+
 /* Jobs that call the object store: `run` on one of a few threads, `done` on the home loop. Only where one is
  * configured. */
 void server_objects_put(struct server *s, struct job *j);

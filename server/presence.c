@@ -277,7 +277,7 @@ void presence_evicted(struct presence *p, struct slice database, bool gone)
 enum sync_err presence_start(struct presence *p, struct server *server, struct err_ctx *ec)
 {
     *p = (struct presence){.server = server};
-    if (!server_has_objects(server)) return SYNC_OK;
+    if (!server_keeps_databases_there(server)) return SYNC_OK;
     p->buckets = calloc(PRESENCE_BUCKETS, sizeof *p->buckets);
     if (p->buckets == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the table of databases");
     (void)pthread_mutex_init(&p->lock, NULL);

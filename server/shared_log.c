@@ -98,7 +98,7 @@ static void *open_later(void *arg)
 enum sync_err shared_log_start(struct shared_log *l, struct server *server, struct err_ctx *ec)
 {
     pthread_condattr_t monotonic;
-    if (!server_has_objects(server) || !server->config->object.log) return SYNC_OK;
+    if (!server_keeps_databases_there(server)) return SYNC_OK;
     l->server = server;
     (void)pthread_mutex_init(&l->lock, NULL);
     (void)pthread_condattr_init(&monotonic);

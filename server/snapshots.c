@@ -250,7 +250,7 @@ enum sync_err snapshots_start(struct snapshots *s, struct server *server, struct
 {
     pthread_condattr_t monotonic;
     *s = (struct snapshots){.server = server};
-    if (!server_has_objects(server)) return SYNC_OK;
+    if (!server_keeps_databases_there(server)) return SYNC_OK;
     s->buckets = calloc(SNAPSHOT_BUCKETS, sizeof(struct dirty *));
     if (s->buckets == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the table of changed databases");
     (void)pthread_mutex_init(&s->lock, NULL);

@@ -185,12 +185,15 @@ static bool is_complete(const struct restoring *r, const struct log_summary *log
     return log->closed || log->object_durable;
 }
 
+/* The site id stays only where the former server ended cleanly. After any other end readers may have seen
+ * stamps that never reached the log, also where nobody was told that those changes were taken: under the same
+ * site id such a stamp would be given out again, below the watermark of whoever saw it the first time. */
 static void make_record(struct restoring *r, const struct log_summary *log)
 {
     struct import_record *record = &r->result.record;
     bool log_is_newer =
         log->found && (!r->result.from_snapshot || stamp_cmp(&log->last, &r->head.stamp) >= 0);
-    bool keeps = r->result.complete && !r->q->always_new_site;
+    bool keeps = r->result.complete && log->closed && !r->q->always_new_site;
     if (r->result.from_snapshot)
         *record = (struct import_record){.server_site = r->head.server_site,
                                          .last = r->head.stamp,
@@ -203,7 +206,7 @@ static void make_record(struct restoring *r, const struct log_summary *log)
     }
     if (keeps) return;
     record->server_site = r->q->new_site;
-    record->asks = !r->q->always_new_site;
+    record->asks = !r->result.complete && !r->q->always_new_site;
 }
 
 enum sync_err restore_database(const struct restore_request *q, struct restore_result *ret,
