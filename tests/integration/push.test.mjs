@@ -12,6 +12,8 @@ import { Session } from './lib/session.mjs';
 const PAUSE_MS = 1500;
 const server = await startServer({ after }, { settings: { threads: 2 } });
 const pausing = await startServer({ after }, { settings: { 'sync.migrationPauseMs': PAUSE_MS } });
+const PACE_MS = 300;
+const pacing = await startServer({ after }, { settings: { 'sync.pushPauseMs': PACE_MS } });
 const nudging = await startServer({ after }, { settings: { 'sync.nudgeFacts': 10 } });
 const renudging = await startServer({ after }, { settings: { 'sync.renudgeIntervalMs': 300 } });
 const tight = await startServer({ after }, {
@@ -190,16 +192,16 @@ test('what comes while a client has not read the last push is merged into one me
 
 test('a push waits until the client has read a delta', async () => {
   const db = freshDatabase('push-after-delta');
-  const client = new HttpClient(server, A);
+  const client = new HttpClient(pacing, A);
   const writer = new Writer(A);
   for (let n = 0; n < 4; n++) await client.apply(db, writer.transaction(cell('t', [n], 'a', 'x'.repeat(50_000))));
-  const b = await open(db, B);
+  const b = await open(db, B, pacing);
   const { changeSets } = await b.changes();
   assert.equal(factsOf(changeSets).length, 4);
   await client.apply(db, writer.transaction(cell('t', [0], 'a', 'newer')));
   await b.next('push_changes');
   const times = b.history.filter(({ message }) => /changes/.test(message.type)).map(({ at }) => at);
-  const pause = 4 * 50; // one of sync.pushPauseMs for each 64 KiB that were begun
+  const pause = 4 * PACE_MS; // one for each 64 KiB that were begun
   assert.ok(times[1] - times[0] >= pause * 0.9, `${times[1] - times[0]} ms between the two`);
   await b.close();
 });
