@@ -99,6 +99,7 @@ struct config_sync {
     uint32_t batch_size;
     bool allow_resurrection;
     uint32_t nudge_facts;
+    uint32_t push_pause_ms;
     uint32_t migration_pause_ms;
     uint64_t renudge_interval_ms;
     uint32_t page_proof_timeout_ms;

@@ -111,6 +111,9 @@ const struct option config_options[] = {
      .env = "SYNC_NUDGE_FACTS", .initial = "1000", .traits = OPTION_RELOADABLE,
      .help =
          "The same, where it is less than sync.batchSize: at this many changes a client is asked for more."},
+    {NUMBER("sync.pushPauseMs", sync.push_pause_ms, 0, 60000), .flag = "push-pause-ms",
+     .env = "SYNC_PUSH_PAUSE_MS", .initial = "50", .unit = "ms", .traits = OPTION_RELOADABLE,
+     .help = "Wait between a client's reading of changes and the next push to it; 0: push at once."},
     {NUMBER("sync.migrationPauseMs", sync.migration_pause_ms, 0, 60000), .flag = "migration-pause-ms",
      .env = "SYNC_MIGRATION_PAUSE_MS", .initial = "250", .unit = "ms", .traits = OPTION_RELOADABLE,
      .help = "Wait after pushing a schema change before the next push to the same client."},

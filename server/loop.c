@@ -30,7 +30,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: guest_asked(wsi); return http_confirm_upgrade(l, wsi, in);
     case LWS_CALLBACK_ESTABLISHED: return ws_open(l, wsi, &c->ws);
     case LWS_CALLBACK_RECEIVE: return ws_receive(c->ws, in, len);
-    case LWS_CALLBACK_RECEIVE_PONG: ws_pong(c->ws); break;
+    case LWS_CALLBACK_RECEIVE_PONG: ws_pong(c->ws, in, len); break;
     case LWS_CALLBACK_SERVER_WRITEABLE: return ws_writeable(c->ws);
     case LWS_CALLBACK_CLOSED:
         ws_closed(c->ws);

@@ -53,9 +53,17 @@ int ws_open(struct loop *l, struct lws *wsi, struct ws **ret)
     return 0;
 }
 
-void ws_pong(struct ws *w)
+void ws_is_there(struct ws *w)
 {
-    if (w != NULL) w->valid_ms = loop_now_ms(w->loop);
+    w->valid_ms = loop_now_ms(w->loop);
+}
+
+void ws_pong(struct ws *w, const void *payload, size_t len)
+{
+    if (w == NULL) return;
+    ws_is_there(w);
+    push_pace_pong(&w->push_pace, payload, len, w->valid_ms);
+    if (push_pace_is_read(&w->push_pace) && (w->pushes.count > 0 || w->lag_counted)) ws_want_write(w);
 }
 
 /* libwebsockets closes who does not answer its pings, and does not say so. Nobody else has been silent for as
@@ -171,7 +179,7 @@ static void stop_receiving(struct receiver *r, bool stop)
     /* That its answer to a ping is not read is our doing, not a sign that it has gone. */
     if (stop) {
         lws_validity_confirmed(w->wsi);
-        ws_pong(w);
+        ws_is_there(w);
     }
     ws_settle(w);
 }
@@ -200,10 +208,11 @@ static void deliver(struct subscriber *s, struct frame *f)
         return;
     }
     counter_add(&w->loop->server->metrics.changes_broadcast, f->fact_count);
-    if (loop_now_ms(w->loop) >= w->push_after_ms)
+    uint64_t due_ms = push_pace_due_ms(&w->push_pace);
+    if (loop_now_ms(w->loop) >= due_ms)
         ws_want_write(w);
     else /* nothing else may happen to this connection until then */
-        loop_wake_at(w->loop, w->push_after_ms);
+        loop_wake_at(w->loop, due_ms);
 }
 
 /* ---- time */
@@ -224,12 +233,12 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
             limit_hit(w->loop->server, LIMIT_HANDSHAKE_TIMEOUT);
         ws_carry_out(w, &u);
     }
-    if (w->pushes.count > 0 && now_ms >= w->push_after_ms) ws_want_write(w);
-    uint64_t pace_ms = ws_pace_tick(w, now_ms), deadline_ms = session_deadline_ms(&w->session);
+    uint64_t deadline_ms = session_deadline_ms(&w->session), push_ms = push_pace_due_ms(&w->push_pace);
+    uint64_t pace_ms = ws_pace_tick(w, now_ms);
     if (pace_ms < deadline_ms) deadline_ms = pace_ms;
+    if (w->pushes.count > 0 && now_ms >= push_ms) ws_want_write(w);
+    if (w->pushes.count > 0 && now_ms < push_ms && push_ms < deadline_ms) deadline_ms = push_ms;
     if (w->drain_at_ms < deadline_ms) deadline_ms = w->drain_at_ms;
-    if (w->pushes.count > 0 && now_ms < w->push_after_ms && w->push_after_ms < deadline_ms)
-        deadline_ms = w->push_after_ms;
     uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);
     return check_ms < deadline_ms ? check_ms : deadline_ms;
 }

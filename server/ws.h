@@ -20,7 +20,7 @@ struct ws;
 int ws_open(struct loop *l, struct lws *wsi, struct ws **ret);
 int ws_receive(struct ws *w, const char *bytes, size_t len);
 int ws_writeable(struct ws *w);
-void ws_pong(struct ws *w);
+void ws_pong(struct ws *w, const void *payload, size_t len);
 void ws_closed(struct ws *w); /* takes NULL; frees it */
 
 /* Does what is due; returns when it is to be called next. */

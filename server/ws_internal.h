@@ -5,6 +5,7 @@
 
 #include "core/session.h"
 #include "server/claim.h"
+#include "server/push_pace.h"
 #include "server/push_queue.h"
 #include "server/read_stream.h"
 #include "server/server.h"
@@ -65,13 +66,14 @@ struct ws {
 
     struct ws_read read;
     struct read_stream *stream;
-    bool stream_ready; /* its piece can be sent */
-    bool in_delta;     /* the `changes` message has begun and not ended */
+    bool stream_ready;  /* its piece can be sent */
+    bool in_delta;      /* the `changes` message has begun and not ended */
+    size_t delta_bytes; /* of it, so far */
     struct push_queue pushes;
-    struct frame *pushing;  /* a frame too long for one write: the rest of it is next */
-    size_t pushed_bytes;    /* of it */
-    uint64_t push_after_ms; /* after a push with migrations the next one waits */
-    bool inside;            /* of its database (presence.h) */
+    struct frame *pushing; /* a frame too long for one write: the rest of it is next */
+    size_t pushed_bytes;   /* of it */
+    struct push_pace push_pace;
+    bool inside; /* of its database (presence.h) */
     bool lag_counted;
     uint64_t drain_at_ms; /* UINT64_MAX: not to be closed */
     bool draining;        /* that time has come */
@@ -79,6 +81,9 @@ struct ws {
     bool close_sent;      /* nothing is sent any more */
     uint16_t close_code;
 };
+
+/* ws.c */
+void ws_is_there(struct ws *w); /* its silence ended, or is our doing */
 
 /* ws_session.c */
 void ws_carry_out(struct ws *w, struct session_update *u);                       /* empties u */

@@ -56,7 +56,7 @@ uint64_t ws_pace_tick(struct ws *w, uint64_t now_ms)
 {
     if (!w->paced) return UINT64_MAX;
     lws_validity_confirmed(w->wsi);
-    ws_pong(w);
+    ws_is_there(w);
     if (now_ms >= w->paced_until_ms) ws_settle(w); /* tries again */
     return w->paced ? next_ms(w, now_ms) : UINT64_MAX;
 }

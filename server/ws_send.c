@@ -60,6 +60,22 @@ static int send_text(struct ws *w)
     return failed;
 }
 
+/* ---- pacing */
+
+/* A message of that many bytes has left that the client has to apply. */
+static void facts_sent(struct ws *w, size_t bytes)
+{
+    uint32_t pause_ms = w->loop->config->sync.push_pause_ms;
+    if (pause_ms > 0) push_pace_sent(&w->push_pace, push_pace_pause_ms(pause_ms, bytes));
+}
+
+static int send_ping(struct ws *w)
+{
+    unsigned char bytes[LWS_PRE + PACE_PING_BYTES];
+    push_pace_ping(&w->push_pace, bytes + LWS_PRE);
+    return lws_write(w->wsi, bytes + LWS_PRE, PACE_PING_BYTES, LWS_WRITE_PING) < 0 ? -1 : 0;
+}
+
 /* ---- deltas and snapshots */
 
 static int send_piece(struct ws *w)
@@ -71,6 +87,7 @@ static int send_piece(struct ws *w)
     unsigned char *bytes = (unsigned char *)piece->bytes.bytes; /* not const: room for the frame's head */
     w->stream_ready = false;
     if (is_delta) w->in_delta = !last;
+    if (is_delta) w->delta_bytes = (piece->first ? 0 : w->delta_bytes) + piece->bytes.len;
     /* A delta is one message in many fragments; each chunk of a snapshot is a message of its own. */
     if ((piece->bytes.len > 0 || last) &&
         send_part(w, bytes, piece->bytes.len, !is_delta || piece->first, !is_delta || last) != 0)
@@ -84,6 +101,7 @@ static int send_piece(struct ws *w)
         result.has_more = piece->delta.has_more;
         if (result.has_more) counter_add(&m->limit_hits[LIMIT_DELTA_BYTES], 1);
         result.watermark = piece->delta.watermark;
+        facts_sent(w, w->delta_bytes);
     }
     ws_read_finished(w, &result);
     return 0;
@@ -96,6 +114,14 @@ static size_t put(struct ws *w, size_t at, const char *bytes, size_t len)
     assert(len <= LOOP_SEND_BYTES - at);
     memcpy(w->loop->scratch + LWS_PRE + at, bytes, len);
     return at + len;
+}
+
+static void push_sent(struct ws *w, size_t bytes, bool migrations)
+{
+    struct loop *l = w->loop;
+    counter_add(&l->server->metrics.push_messages, 1);
+    facts_sent(w, bytes);
+    if (migrations) push_pace_rest(&w->push_pace, l->config->sync.migration_pause_ms, loop_now_ms(l));
 }
 
 /* Puts as many waiting frames as fit into one message. */
@@ -115,8 +141,7 @@ static int send_merged(struct ws *w)
     }
     assert(!first); /* a frame that is longer goes out in parts */
     at = put(w, at, MESSAGE_SETS_TAIL, tail_len);
-    if (migrations) w->push_after_ms = loop_now_ms(w->loop) + w->loop->config->sync.migration_pause_ms;
-    counter_add(&w->loop->server->metrics.push_messages, 1);
+    push_sent(w, at, migrations);
     return send_part(w, w->loop->scratch + LWS_PRE, at, true, true);
 }
 
@@ -134,9 +159,7 @@ static int send_part_of_frame(struct ws *w)
     bool last = w->pushed_bytes == f->sets.len;
     if (last) {
         at = put(w, at, MESSAGE_SETS_TAIL, tail_len);
-        if (f->has_migrations)
-            w->push_after_ms = loop_now_ms(w->loop) + w->loop->config->sync.migration_pause_ms;
-        counter_add(&w->loop->server->metrics.push_messages, 1);
+        push_sent(w, f->sets.len, f->has_migrations);
         w->pushing = NULL;
         frame_unref(f);
     }
@@ -155,7 +178,7 @@ static int send_push(struct ws *w)
 
 static bool may_push(const struct ws *w)
 {
-    return w->pushes.count > 0 && loop_now_ms(w->loop) >= w->push_after_ms;
+    return w->pushes.count > 0 && loop_now_ms(w->loop) >= push_pace_due_ms(&w->push_pace);
 }
 
 /* ---- one write */
@@ -189,22 +212,24 @@ int ws_writeable(struct ws *w)
     } else if (w->in_delta) {
         if (w->closing) return close_now(w); /* its message can never be completed */
         if (w->stream_ready) failed = send_piece(w);
+    } else if (push_pace_asks(&w->push_pace)) {
+        failed = send_ping(w);
     } else if (w->texts != NULL) {
         failed = send_text(w);
     } else if (w->closing) {
         return close_now(w);
     } else if (w->stream_ready) {
         failed = send_piece(w);
-    } else if (w->lag_counted) {
+    } else if (w->lag_counted && push_pace_is_read(&w->push_pace)) {
         caught_up(w); /* called back with nothing left to send: the socket has taken it all */
     } else if (may_push(w)) {
         failed = send_push(w);
     }
     if (failed != 0) return -1;
     bool waits_for_piece = w->in_delta && !w->stream_ready && !w->closing;
-    bool more = w->pushing != NULL || w->texts != NULL || w->closing || w->stream_ready || w->lag_counted ||
-                may_push(w);
+    bool more = w->pushing != NULL || push_pace_asks(&w->push_pace) || w->texts != NULL || w->closing ||
+                w->stream_ready || (w->lag_counted && push_pace_is_read(&w->push_pace)) || may_push(w);
     if (more && !waits_for_piece) ws_want_write(w);
-    if (w->pushes.count > 0 && !may_push(w)) loop_wake_at(w->loop, w->push_after_ms);
+    if (w->pushes.count > 0 && !may_push(w)) loop_wake_at(w->loop, push_pace_due_ms(&w->push_pace));
     return 0;
 }

@@ -66,7 +66,7 @@ void wire_ask_upgrade(struct conn *c)
     struct buf text = buf_make(4096);
     buf_printf(&text,
                "GET %s/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c3luYy1iZW5jaCBjbGllbnQ=\r\n\r\n",
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c3luYy1iZW5jaDoga2V5Lg==\r\n\r\n",
                c->target->base_path);
     put_request(c, &text);
     buf_deinit(&text);

@@ -171,6 +171,39 @@ test('after a push with migrations the next one waits, and what waits is merged 
   await b.close();
 });
 
+test('what comes while a client has not read the last push is merged into one message', async () => {
+  const db = freshDatabase('push-unread');
+  const b = await open(db, B);
+  const client = new HttpClient(server, A);
+  const sets = Array.from({ length: 20 }, (_, n) => transactionAt(A, WALL, n, [cell('t', [1], 'a', n)]));
+  b.pause();
+  for (const set of sets) await client.apply(db, set);
+  b.resume();
+  const messages = [];
+  while (messages.flat().length < sets.length) messages.push((await b.next('push_changes')).changeSets);
+  assert.deepEqual(messages.flat(), sets);
+  // A stock client would apply messages that it finds together at the same time, and could keep an old value.
+  // The last push may still have been on its way when the client read again.
+  assert.ok(messages.length <= 3, `${messages.length} messages for ${sets.length} pushes`);
+  await b.close();
+});
+
+test('a push waits until the client has read a delta', async () => {
+  const db = freshDatabase('push-after-delta');
+  const client = new HttpClient(server, A);
+  const writer = new Writer(A);
+  for (let n = 0; n < 4; n++) await client.apply(db, writer.transaction(cell('t', [n], 'a', 'x'.repeat(50_000))));
+  const b = await open(db, B);
+  const { changeSets } = await b.changes();
+  assert.equal(factsOf(changeSets).length, 4);
+  await client.apply(db, writer.transaction(cell('t', [0], 'a', 'newer')));
+  await b.next('push_changes');
+  const times = b.history.filter(({ message }) => /changes/.test(message.type)).map(({ at }) => at);
+  const pause = 4 * 50; // one of sync.pushPauseMs for each 64 KiB that were begun
+  assert.ok(times[1] - times[0] >= pause * 0.9, `${times[1] - times[0]} ms between the two`);
+  await b.close();
+});
+
 test('a nudge follows the apply_result of a message with many facts, until a smaller one comes', async () => {
   const db = freshDatabase('nudge');
   const a = await open(db, A, nudging);

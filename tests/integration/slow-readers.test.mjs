@@ -51,7 +51,7 @@ async function takePushes(session, wanted) {
 
 test('a client that does not answer the nudge is pushed what it lacks, and is not nudged again', async (t) => {
   const server = await startServer(t, {
-    settings: { 'limits.sessionQueueBytes': 400_000, 'limits.deltaBytes': 500_000, 'sync.catchUpTimeoutMs': 300 },
+    settings: { 'limits.sessionQueueBytes': 400_000, 'limits.deltaBytes': 150_000, 'sync.catchUpTimeoutMs': 300 },
   });
   const writer = new Writer(site(1));
   const session = await Session.open(server, { db: 'db', site: site(2) });
