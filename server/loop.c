@@ -104,8 +104,12 @@ static enum sync_err open_lws(struct loop *l, struct err_ctx *ec)
         .server_string = "sync-coordinator",
         .alpn = "http/1.1",
     };
-    if (tls_is_on(config))
+    if (tls_is_on(config)) {
+        l->idle_tls = tls_idle_context_new();
+        if (l->idle_tls == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for TLS");
+        info.provided_client_ssl_ctx = l->idle_tls;
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    }
     if (config->server.ping_interval_ms > 0) info.retry_and_idle_policy = &l->keep_valid;
     l->lws = lws_create_context(&info);
     if (l->lws != NULL) l->vhost = lws_create_vhost(l->lws, &info);
@@ -267,6 +271,7 @@ void loop_close(struct loop *l)
     id_table_deinit(&l->exchanges);
     json_reader_free(l->json);
     free(l->scratch);
+    tls_idle_context_free(l->idle_tls);
     settings_unref(l->settings);
     (void)pthread_mutex_destroy(&l->lock);
     l->uv_open = false;

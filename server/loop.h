@@ -52,6 +52,7 @@ struct loop {
     struct listener listener;
     struct lws_context *lws;
     struct lws_vhost *vhost;
+    void *idle_tls;            /* tls_idle_context_new(), where TLS is on */
     bool guest_arrives;        /* guest.c: libwebsockets has not told of it yet */
     lws_retry_bo_t keep_valid; /* when to ping, when to give up; lws keeps a pointer to it */
 

@@ -133,3 +133,13 @@ bool tls_set_up_context(void *ssl_ctx, struct loop *l)
     (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1;
 }
+
+void *tls_idle_context_new(void)
+{
+    return SSL_CTX_new(TLS_client_method());
+}
+
+void tls_idle_context_free(void *ssl_ctx)
+{
+    SSL_CTX_free(ssl_ctx);
+}

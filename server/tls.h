@@ -32,4 +32,10 @@ void tls_identity_free(struct tls_identity *t); /* takes NULL */
  * cannot be used. */
 bool tls_set_up_context(void *ssl_ctx, struct loop *l);
 
+/* The context that libwebsockets wants for connections that it would make itself, and never uses. Its own
+ * would hold all certificates of the system, and with several loops the library loses it at the end. NULL
+ * when memory is short. */
+void *tls_idle_context_new(void);
+void tls_idle_context_free(void *ssl_ctx); /* takes NULL */
+
 #endif

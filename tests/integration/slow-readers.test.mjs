@@ -14,17 +14,21 @@ async function metric(server, name) {
   return Number(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\d+)$`, 'm').exec(text)[1]);
 }
 
-// Writes until the session lags; the keys of what was written.
+// Writes until the session lags, and some more; the keys of what was written.
 async function makeLag(server, session, writer, table) {
   const keys = [];
   const client = new HttpClient(server, writer.site ?? site(1));
   const overflows = await metric(server, 'sync_session_overflows_total');
   session.pause();
-  await until(async () => {
+  const write = async () => {
     await client.apply('db', writer.transaction(cell(table, [keys.length], 'a', 'x'.repeat(200_000))));
     keys.push(`${table},${keys.length}`);
+  };
+  await until(async () => {
+    await write();
     return (await metric(server, 'sync_session_overflows_total')) > overflows;
   }, 'the session to lag', 60_000);
+  for (let n = 0; n < 6; n++) await write();
   session.resume();
   return keys;
 }
@@ -60,10 +64,7 @@ test('a client that does not answer the nudge is pushed what it lacks, and is no
   assert.equal(await metric(server, 'sync_nudges_total{reason="lagging"}'), 1);
   // It asks by itself, and from then on it is nudged again.
   await session.changes();
-  await until(async () => {
-    if ((await metric(server, 'sync_sessions_lagging')) === 0) return true;
-    return false;
-  }, 'nobody to lag');
+  await until(async () => (await metric(server, 'sync_sessions_lagging')) === 0, 'nobody to lag');
   const ack = session.next('handshake_ack', { ms: 60_000 });
   await makeLag(server, session, writer, 'three');
   await ack;
