@@ -160,13 +160,14 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = open_store(s, ec);
     if (rc == SYNC_OK) rc = objects_start(&s->objects, s, ec);
     if (rc == SYNC_OK) rc = presence_start(&s->presence, s, ec);
+    if (rc == SYNC_OK) rc = snapshots_init(&s->snapshots, s, ec);
     if (rc == SYNC_OK) rc = start_store_threads(s, ec);
     if (rc == SYNC_OK) rc = worker_pool_start(&s->readers, s->config->server.reader_threads, "reader", ec);
     if (rc == SYNC_OK && s->config->coordinator.enabled) rc = coordinator_new(s, &s->coordinator, ec);
     if (rc == SYNC_OK) rc = open_loops(s, ec);
     if (rc == SYNC_OK) rc = shared_log_start(&s->shared_log, s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
-    if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, s, ec);
+    if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, ec);
     if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
 }

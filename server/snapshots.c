@@ -246,7 +246,7 @@ static void *run(void *arg)
 
 /* ---- start and stop */
 
-enum sync_err snapshots_start(struct snapshots *s, struct server *server, struct err_ctx *ec)
+enum sync_err snapshots_init(struct snapshots *s, struct server *server, struct err_ctx *ec)
 {
     pthread_condattr_t monotonic;
     *s = (struct snapshots){.server = server};
@@ -260,8 +260,13 @@ enum sync_err snapshots_start(struct snapshots *s, struct server *server, struct
     (void)pthread_condattr_destroy(&monotonic);
     s->walk_due = true;
     s->enabled = true;
+    return SYNC_OK;
+}
+
+enum sync_err snapshots_start(struct snapshots *s, struct err_ctx *ec)
+{
     enum sync_err rc = SYNC_OK;
-    while (rc == SYNC_OK && s->thread_count < SNAPSHOT_THREADS) {
+    while (s->enabled && rc == SYNC_OK && s->thread_count < SNAPSHOT_THREADS) {
         rc = thread_start(&s->threads[s->thread_count], "snapshot", run, s, ec);
         if (rc == SYNC_OK) s->thread_count++;
     }

@@ -51,8 +51,10 @@ struct snapshots {
     size_t thread_count;
 };
 
-/* Does nothing without an object store. */
-enum sync_err snapshots_start(struct snapshots *s, struct server *server, struct err_ctx *ec);
+/* Before the store threads start, which note what they change. Without an object store nothing is done, here
+ * and in what follows. Errors: SYNC_ENOMEM. */
+enum sync_err snapshots_init(struct snapshots *s, struct server *server, struct err_ctx *ec);
+enum sync_err snapshots_start(struct snapshots *s, struct err_ctx *ec); /* once the store threads run */
 void snapshots_stop(struct snapshots *s); /* while store threads still run; all-zero ones too */
 void snapshots_free(struct snapshots *s); /* nobody notes anything any more */
 
