@@ -50,14 +50,15 @@ static void answer_ready(struct http *h)
 {
     struct server *s = h->loop->server;
     const char *why = NULL;
-    if (!shared_log_is_ready(&s->shared_log, &why))
+    /* First, since only then every part has been started and may be asked. */
+    if (!atomic_load(&s->ready) || atomic_load(&s->draining))
+        http_fail_later(h, "UNAVAILABLE", "the server is starting or stopping");
+    else if (!shared_log_is_ready(&s->shared_log, &why))
         http_fail_later(h, "UNAVAILABLE", why);
     else if (server_store_is_closed(s))
         http_fail_later(h, "UNAVAILABLE", "the store takes no writes since one failed");
-    else if (atomic_load(&s->ready) && !atomic_load(&s->draining))
-        http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true,\"data\":{\"ready\":true}}"));
     else
-        http_fail_later(h, "UNAVAILABLE", "the server is starting or stopping");
+        http_answer(h, 200, CONTENT_JSON, slice_str("{\"ok\":true,\"data\":{\"ready\":true}}"));
 }
 
 static void answer_coordinator(struct http *h)

@@ -49,6 +49,7 @@ static enum sync_err open_log(struct shared_log *l, struct err_ctx *ec)
     const struct object_call call = {.timeout_ms = LOG_CALL_MS, .cancel = &l->canceled};
     uint8_t identity[LOG_IDENTITY_BYTES];
     uint32_t count = 0;
+    uint64_t number = 0;
     system_random(identity, sizeof identity);
     enum sync_err rc = log_meta_open(server_objects(l->server), &call, l->server->config->object.partitions,
                                      identity, &l->meta, ec);
@@ -57,6 +58,7 @@ static enum sync_err open_log(struct shared_log *l, struct err_ctx *ec)
     if (l->uploaders == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the shared log");
     for (; count < l->meta.partitions && rc == SYNC_OK; count++)
         rc = log_uploader_open(&l->uploaders[count], l, count, ec);
+    if (rc == SYNC_OK) number = log_writer_number(l->uploaders[0].writer); /* before its thread moves it on */
     for (uint32_t i = 0; i < l->meta.partitions && rc == SYNC_OK; i++) {
         rc = log_uploader_start(&l->uploaders[i], ec);
         if (rc == SYNC_OK) atomic_store(&l->uploader_count, i + 1);
@@ -64,7 +66,7 @@ static enum sync_err open_log(struct shared_log *l, struct err_ctx *ec)
     if (rc != SYNC_OK && atomic_load(&l->uploader_count) == 0) close_uploaders(l, count);
     if (rc == SYNC_OK)
         log_info(&l->server->logger, LOG_STORAGE, "log.open", LOG_U64("partitions", l->meta.partitions),
-                 LOG_U64("number", log_writer_number(l->uploaders[0].writer)));
+                 LOG_U64("number", number));
     return rc;
 }
 
