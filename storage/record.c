@@ -1,6 +1,7 @@
 #include "storage/record.h"
 
 #include "storage/keys.h"
+#include "storage/source.h"
 
 #include <assert.h>
 #include <string.h>
@@ -156,37 +157,11 @@ void record_put_pointer(enum fact_type type, struct slice key_rest, uint8_t *ret
 
 /* ---- reading ---- */
 
-/* The unread rest of a record. The first thing that does not fit marks it bad, later reads give nothing, and
- * whoever takes the record apart asks once, at the end. */
-struct source {
-    const uint8_t *at;
-    size_t left;
-    bool bad;
-};
-
-static const uint8_t *take(struct source *s, size_t len)
-{
-    if (s->bad || len > s->left) {
-        s->bad = true;
-        return NULL;
-    }
-    const uint8_t *bytes = s->at;
-    s->at += len;
-    s->left -= len;
-    return bytes;
-}
-
-static uint64_t take_be(struct source *s, int count)
-{
-    const uint8_t *bytes = take(s, (size_t)count);
-    return bytes == NULL ? 0 : key_get_be(bytes, count);
-}
-
 static uint32_t take_varint(struct source *s)
 {
     uint64_t n = 0;
     for (int i = 0; i < VARINT_MAX; i++) {
-        const uint8_t *byte = take(s, 1);
+        const uint8_t *byte = source_take(s, 1);
         if (byte == NULL) return 0;
         n |= (uint64_t)(*byte & 0x7f) << (7 * i);
         if (*byte >= 0x80) continue;
@@ -200,21 +175,21 @@ static uint32_t take_varint(struct source *s)
 static struct slice take_text(struct source *s)
 {
     size_t len = take_varint(s);
-    const uint8_t *bytes = take(s, len);
+    const uint8_t *bytes = source_take(s, len);
     return slice_of(bytes, bytes == NULL ? 0 : len);
 }
 
 static void take_hlc(struct source *s, struct hlc *ret)
 {
-    const uint8_t *bytes = take(s, HLC_ENCODED_SIZE);
+    const uint8_t *bytes = source_take(s, HLC_ENCODED_SIZE);
     if (bytes != NULL) hlc_decode(bytes, ret);
 }
 
 static struct stamp take_stamp(struct source *s)
 {
-    struct stamp stamp = {.wall_ms = take_be(s, 8)};
-    stamp.counter = (uint16_t)take_be(s, 2);
-    stamp.op_seq = (uint32_t)take_be(s, 4);
+    struct stamp stamp = {.wall_ms = source_take_be(s, 8)};
+    stamp.counter = (uint16_t)source_take_be(s, 2);
+    stamp.op_seq = (uint32_t)source_take_be(s, 4);
     return stamp;
 }
 
@@ -249,7 +224,7 @@ static void take_body(struct source *s, unsigned head, struct fact *f)
         if (f->del.has_prior_row) f->del.prior_row = take_text(s);
         break;
     case FACT_MIGRATION: {
-        unsigned type = (unsigned)take_be(s, 1);
+        unsigned type = (unsigned)source_take_be(s, 1);
         if (type >= MIGRATION_TYPE_COUNT) s->bad = true;
         f->migration = (struct migration_part){.type = (enum migration_type)type,
                                                .has_from_table = (head & HEAD_FROM_TABLE) != 0};
@@ -280,12 +255,12 @@ enum sync_err record_get_stored(struct slice bytes, enum fact_type type, struct 
 {
     struct source s = {.at = (const uint8_t *)bytes.bytes, .left = bytes.len};
     struct stored_record r = {0};
-    unsigned head = (unsigned)take_be(&s, 1);
+    unsigned head = (unsigned)source_take_be(&s, 1);
     if ((head & HEAD_TYPE) != (unsigned)type || (head & ~(HEAD_TYPE | HEAD_KEY | flags_of(type))) != 0)
         s.bad = true;
     r.fact.type = type;
     r.stamp = take_stamp(&s);
-    if (type == FACT_DELETE) r.created_ms = take_be(&s, CREATED_BYTES);
+    if (type == FACT_DELETE) r.created_ms = source_take_be(&s, CREATED_BYTES);
     take_body(&s, head, &r.fact);
     r.has_key = (head & HEAD_KEY) != 0;
     if (r.has_key) take_key(&s, &r.fact);
@@ -299,7 +274,7 @@ enum sync_err record_get_logged(struct slice bytes, struct logged_record *ret, s
 {
     struct source s = {.at = (const uint8_t *)bytes.bytes, .left = bytes.len};
     struct logged_record r = {0};
-    unsigned head = (unsigned)take_be(&s, 1);
+    unsigned head = (unsigned)source_take_be(&s, 1);
     unsigned type = head & HEAD_TYPE;
     if (type > FACT_MIGRATION) {
         s.bad = true;
@@ -312,7 +287,7 @@ enum sync_err record_get_logged(struct slice bytes, struct logged_record *ret, s
     } else {
         r.type = r.fact.type = (enum fact_type)type;
         if ((head & ~(HEAD_TYPE | flags_of(r.type))) != 0) s.bad = true;
-        if (r.type == FACT_DELETE) r.created_ms = take_be(&s, CREATED_BYTES);
+        if (r.type == FACT_DELETE) r.created_ms = source_take_be(&s, CREATED_BYTES);
         take_body(&s, head, &r.fact);
     }
     if (s.bad || s.left != 0) return err_set(ec, SYNC_EFORMAT, "damaged log record of %zu bytes", bytes.len);
@@ -323,7 +298,7 @@ enum sync_err record_get_logged(struct slice bytes, struct logged_record *ret, s
 enum sync_err record_get_stamp(struct slice bytes, enum fact_type type, struct stamp *ret, struct err_ctx *ec)
 {
     struct source s = {.at = (const uint8_t *)bytes.bytes, .left = bytes.len};
-    unsigned head = (unsigned)take_be(&s, 1);
+    unsigned head = (unsigned)source_take_be(&s, 1);
     struct stamp stamp = take_stamp(&s);
     if (s.bad || (head & HEAD_TYPE) != (unsigned)type)
         return err_set(ec, SYNC_EFORMAT, "damaged %s record of %zu bytes", type_name(type), bytes.len);
@@ -357,18 +332,18 @@ enum sync_err record_get_database(struct slice bytes, struct database_record *re
 {
     struct source s = {.at = (const uint8_t *)bytes.bytes, .left = bytes.len};
     struct database_record d = {0};
-    unsigned format = (unsigned)take_be(&s, 1), mark = 0;
+    unsigned format = (unsigned)source_take_be(&s, 1), mark = 0;
     if (!s.bad && format != DATABASE_FORMAT && format != DATABASE_FORMAT_MARKED)
         return err_set(ec, SYNC_EFORMAT, "database record of format %u, this build reads up to %d", format,
                        DATABASE_FORMAT_MARKED);
-    d.number = (uint32_t)take_be(&s, 4);
-    const uint8_t *site = take(&s, SITE_ID_BYTES);
+    d.number = (uint32_t)source_take_be(&s, 4);
+    const uint8_t *site = source_take(&s, SITE_ID_BYTES);
     if (site != NULL) memcpy(d.server_site.bytes, site, SITE_ID_BYTES);
     d.last = take_stamp(&s);
     d.pruned = take_stamp(&s);
     if (format == DATABASE_FORMAT_MARKED) {
-        mark = (unsigned)take_be(&s, 1);
-        d.asked_count = (uint32_t)take_be(&s, 4);
+        mark = (unsigned)source_take_be(&s, 1);
+        d.asked_count = (uint32_t)source_take_be(&s, 4);
         if (mark == 0 || (mark & ~(MARK_STATE | MARK_ASKS)) != 0 || (mark & MARK_STATE) > DATABASE_LEAVING)
             s.bad = true;
         d.state = (enum database_state)(mark & MARK_STATE);

@@ -2,6 +2,7 @@
 
 #include "storage/crc32c.h"
 #include "storage/keys.h"
+#include "storage/source.h"
 
 #include <assert.h>
 #include <string.h>
@@ -82,47 +83,23 @@ void log_object_put_head(const struct log_head *h, const struct log_section *sec
 
 /* ---- reading */
 
-struct source {
-    const uint8_t *at;
-    size_t left;
-    bool bad;
-};
-
-static const uint8_t *take(struct source *s, size_t len)
-{
-    if (s->bad || len > s->left) {
-        s->bad = true;
-        return NULL;
-    }
-    const uint8_t *bytes = s->at;
-    s->at += len;
-    s->left -= len;
-    return bytes;
-}
-
-static uint64_t take_be(struct source *s, int count)
-{
-    const uint8_t *bytes = take(s, (size_t)count);
-    return bytes == NULL ? 0 : key_get_be(bytes, count);
-}
-
 static void take_bytes(struct source *s, void *ret, size_t len)
 {
-    const uint8_t *bytes = take(s, len);
+    const uint8_t *bytes = source_take(s, len);
     if (bytes != NULL) memcpy(ret, bytes, len);
 }
 
 static struct slice take_text(struct source *s)
 {
-    size_t len = (size_t)take_be(s, 1);
-    const uint8_t *bytes = take(s, len);
+    size_t len = (size_t)source_take_be(s, 1);
+    const uint8_t *bytes = source_take(s, len);
     return slice_of(bytes, bytes == NULL ? 0 : len);
 }
 
 static struct stamp take_stamp(struct source *s)
 {
     struct stamp stamp = {0};
-    const uint8_t *bytes = take(s, KEY_STAMP_BYTES);
+    const uint8_t *bytes = source_take(s, KEY_STAMP_BYTES);
     if (bytes != NULL) (void)key_parse_stamp(slice_of(bytes, KEY_STAMP_BYTES), &stamp);
     return stamp;
 }
@@ -131,15 +108,15 @@ static struct log_section take_row(struct source *s)
 {
     struct log_section row = {.database = take_text(s)};
     take_bytes(s, row.server_site.bytes, SITE_ID_BYTES);
-    row.flags = (unsigned)take_be(s, 1);
-    row.wall_ms = take_be(s, 8);
+    row.flags = (unsigned)source_take_be(s, 1);
+    row.wall_ms = source_take_be(s, 8);
     row.after = take_stamp(s);
     row.last = take_stamp(s);
     row.pruned = take_stamp(s);
-    row.entries = (uint32_t)take_be(s, 4);
-    row.offset = take_be(s, 8);
-    row.bytes = take_be(s, 8);
-    row.crc = (uint32_t)take_be(s, 4);
+    row.entries = (uint32_t)source_take_be(s, 4);
+    row.offset = source_take_be(s, 8);
+    row.bytes = source_take_be(s, 8);
+    row.crc = (uint32_t)source_take_be(s, 4);
     return row;
 }
 
@@ -185,15 +162,15 @@ enum sync_err log_object_get_head(struct slice bytes, struct arena *arena, struc
         return damaged(bytes, ec);
 
     struct source s = {.at = (const uint8_t *)body.bytes, .left = body.len};
-    h.flags = (unsigned)take_be(&s, 1);
+    h.flags = (unsigned)source_take_be(&s, 1);
     take_bytes(&s, h.writer, LOG_WRITER_BYTES);
     take_bytes(&s, h.run, LOG_RUN_BYTES);
-    h.wall_ms = take_be(&s, 8);
-    h.partition = (uint32_t)take_be(&s, 4);
-    h.first = take_be(&s, 8);
-    h.last = take_be(&s, 8);
+    h.wall_ms = source_take_be(&s, 8);
+    h.partition = (uint32_t)source_take_be(&s, 4);
+    h.first = source_take_be(&s, 8);
+    h.last = source_take_be(&s, 8);
     h.host = take_text(&s);
-    size_t count = (size_t)take_be(&s, 4);
+    size_t count = (size_t)source_take_be(&s, 4);
     if (s.bad || count > s.left / ROW_FIXED || (h.flags & ~(unsigned)FLAGS_ALL) != 0 || h.first > h.last)
         return damaged(bytes, ec);
     struct log_section *rows = arena_get(arena, (count == 0 ? 1 : count) * sizeof *rows);
