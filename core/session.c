@@ -578,7 +578,9 @@ void session_drained(struct session *s, uint64_t now_ms, struct session_update *
         push_page(s, ret);
         return;
     }
-    if (!s->catch_up.deaf) nudge(s, NUDGED_LAGGING, ret);
+    /* Whoever owes an answer to the last nudge gets all of it with that answer: a second one says nothing
+     * new. */
+    if (!s->catch_up.deaf && !s->catch_up.waits) nudge(s, NUDGED_LAGGING, ret);
     await_answer(s, now_ms, s->config->catch_up_timeout_ms);
 }
 

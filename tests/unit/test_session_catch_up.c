@@ -56,6 +56,19 @@ Test(session_catch_up, who_does_not_answer_in_time_is_pushed_what_it_lacks)
     cr_assert_str_eq(time_passes(&x, TIMEOUT_MS), "nothing", "once");
 }
 
+Test(session_catch_up, who_lags_again_before_its_answer_is_not_nudged_twice)
+{
+    cr_assert_str_eq(lags(), "ack (lagging)");
+    cr_assert_str_eq(time_passes(&x, TIMEOUT_MS - 1), "nothing");
+    cr_assert_str_eq(lags(), "nothing", "its answer will bring it all");
+    cr_assert_str_eq(time_passes(&x, TIMEOUT_MS - 1), "nothing", "and has its time from now");
+    cr_assert_str_eq(time_passes(&x, 1), "push since 1000");
+    cr_assert_str_eq(asks_since(&x, SINCE), "nothing");
+    cr_assert_str_eq(end_of_page(2000, true), "delta since 1000");
+    (void)delta_done(&x);
+    cr_assert_str_eq(lags(), "ack (lagging)", "it answers after all");
+}
+
 Test(session_catch_up, who_did_not_answer_is_not_nudged_again_and_goes_on_where_it_stood)
 {
     (void)lags();
