@@ -37,8 +37,8 @@ static inline uint64_t log_list_last(const struct log_list *l) /* 0: the log is 
     return l->count == 0 ? 0 : l->parts[l->count - 1].last;
 }
 
-/* The parts from `first` on, so many, were replaced by this segment: as a fresh reading would find it. Errors:
- * SYNC_ENOMEM; the list is then as before. */
+/* The parts from `first` on, so many, were replaced by this segment: as a fresh reading would find it.
+ * Errors: SYNC_ENOMEM; the list is then as before. */
 enum sync_err log_list_replace(struct log_list *l, size_t first, size_t count, const struct log_part *segment,
                                struct err_ctx *ec);
 

@@ -260,8 +260,8 @@ static enum sync_err create(struct merge *m, const struct log_part *p, struct sl
     struct log_name name;
     enum object_outcome outcome = OBJECT_UNKNOWN;
     log_part_name(m->cfg->partition, p, &name);
-    enum sync_err rc = object_put_if_absent(m->cfg->objects, m->cfg->call, log_name_slice(&name), bytes,
-                                            &outcome, NULL, ec);
+    enum sync_err rc =
+        object_put_if_absent(m->cfg->objects, m->cfg->call, log_name_slice(&name), bytes, &outcome, NULL, ec);
     *ret = LOG_MERGED;
     if (rc == SYNC_OK && outcome == OBJECT_LOST) (void)err_set(ec, SYNC_EBUSY, "it was there, and is not");
     if (rc == SYNC_OK && outcome != OBJECT_OK) rc = look(m, p, ret, ec);
@@ -303,10 +303,8 @@ enum sync_err log_merge(const struct log_merge_config *cfg, const struct log_par
                         struct err_ctx *ec)
 {
     struct merge m = {.cfg = cfg, .head_bytes = calloc(count, sizeof(uint32_t))};
-    struct log_part segment = {.first = parts[0].first,
-                               .last = parts[count - 1].last,
-                               .is_segment = true,
-                               .generation = generation};
+    struct log_part segment = {
+        .first = parts[0].first, .last = parts[count - 1].last, .is_segment = true, .generation = generation};
     uint64_t heads = 0;
     enum sync_err rc = m.head_bytes == NULL ? no_memory(ec) : SYNC_OK;
     m.head = (struct log_head){
@@ -337,8 +335,8 @@ enum sync_err log_merge_weigh(const struct log_merge_config *cfg, const struct l
     size_t count = 0;
     uint32_t head_bytes;
     struct log_weight w = {.all_covered = true};
-    enum sync_err rc = log_part_head(cfg->objects, cfg->call, cfg->partition, part, &m.arena, &head, &sections,
-                                     &count, &head_bytes, ec);
+    enum sync_err rc = log_part_head(cfg->objects, cfg->call, cfg->partition, part, &m.arena, &head,
+                                     &sections, &count, &head_bytes, ec);
     for (size_t i = 0; i < count && rc == SYNC_OK; i++) {
         bool covered;
         rc = is_covered(&m, &sections[i], &covered, ec);

@@ -163,8 +163,7 @@ static enum sync_err open_part(struct log_reader *r, struct err_ctx *ec)
     if (rc != SYNC_OK) return rc;
     r->section_count = log_object_find(sections, count, name_of(r), &r->sections);
     r->summary.sequence = r->part.last;
-    for (size_t i = 0; i < head.run_count; i++)
-        pass_run(r, &head.runs[i], wrote_section(r, (uint32_t)i));
+    for (size_t i = 0; i < head.run_count; i++) pass_run(r, &head.runs[i], wrote_section(r, (uint32_t)i));
     return SYNC_OK;
 }
 

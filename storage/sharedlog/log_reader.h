@@ -65,9 +65,9 @@ void log_reader_close(struct log_reader *r); /* takes NULL */
  * accepted of a database that is restored it accepted before that left. Called before the first entry. */
 void log_reader_is_of(struct log_reader *r, const uint8_t *run);
 
-/* The database is restored from a snapshot that this start of a server took, so it was there: what went before
- * is in the snapshot. The log may hold no section any more that says so. NULL: it is not known. Called before
- * the first entry. */
+/* The database is restored from a snapshot that this start of a server took, so it was there: what went
+ * before is in the snapshot. The log may hold no section any more that says so. NULL: it is not known. Called
+ * before the first entry. */
 void log_reader_has_snapshot(struct log_reader *r, const uint8_t *run);
 
 /* The next entry, good until the next call, and `pruned` of its section. *ret_found is false at the end. */

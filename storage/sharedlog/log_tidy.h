@@ -34,10 +34,10 @@ struct log_tidy_result {
     uint64_t segment_bytes;   /* of those */
     uint64_t dropped_bytes;   /* that snapshots cover and that were left out of those, about */
     uint32_t deleted;
-    uint32_t waiting;    /* replaced, and not deleted yet */
-    uint32_t parts;      /* that are left */
-    uint32_t failures;   /* ranges that could not be merged */
-    struct err_ctx why;  /* of the last of those */
+    uint32_t waiting;   /* replaced, and not deleted yet */
+    uint32_t parts;     /* that are left */
+    uint32_t failures;  /* ranges that could not be merged */
+    struct err_ctx why; /* of the last of those */
 };
 
 struct log_tidy;

@@ -208,7 +208,8 @@ static enum sync_err first_time(struct log_writer *w, const struct log_list *lis
                 ec);
         }
         arena_deinit(&arena);
-        for (size_t i = 0; i < list->count && rc == SYNC_OK; i++) rc = take_over(w, &list->parts[i], false, ec);
+        for (size_t i = 0; i < list->count && rc == SYNC_OK; i++)
+            rc = take_over(w, &list->parts[i], false, ec);
         return rc;
     }
     /* The positions are another log's. */
