@@ -1,6 +1,7 @@
 #include "server/http.h"
 
 #include "server/admission.h"
+#include "server/guest.h"
 #include "server/http_internal.h"
 #include "server/limit.h"
 #include "server/system.h"
@@ -296,6 +297,7 @@ int http_body_complete(struct http *h)
 static int end_exchange(struct http **exchange)
 {
     struct http *h = *exchange;
+    struct loop *l = h->loop;
     struct lws *wsi = h->wsi;
     bool close = h->close;
     count_answer(h);
@@ -303,6 +305,7 @@ static int end_exchange(struct http **exchange)
     http_free(h);
     *exchange = NULL;
     if (close) return -1;
+    guest_answered(l, wsi);
     return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
