@@ -168,6 +168,7 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = shared_log_start(&s->shared_log, s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
     if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, ec);
+    if (rc == SYNC_OK) rc = cleanup_start(&s->cleanup, s, ec);
     if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
 }
@@ -250,6 +251,7 @@ bool server_stop(struct server *s)
     drain(s);
     retention_stop(&s->retention);
     snapshots_stop(&s->snapshots);
+    cleanup_stop(&s->cleanup);
     shared_log_stop_threads(&s->shared_log);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */

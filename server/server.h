@@ -16,6 +16,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/sync_metrics.h"
+#include "server/cleanup.h"
 #include "server/hook_gate.h"
 #include "server/job.h"
 #include "server/limit.h"
@@ -58,6 +59,7 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct cleanup cleanup;
     struct coordinator *coordinator; /* NULL: not enabled */
     struct receiving receiving;
     struct admission *admission;

@@ -312,7 +312,7 @@ void coordinator_free(struct coordinator *c)
 
 /* ---- what others ask */
 
-bool coordinator_hands_out_sweeps(struct coordinator *c)
+bool coordinator_hands_out_work(struct coordinator *c)
 {
     if (c == NULL) return false;
     pthread_mutex_lock(&c->lock);
