@@ -28,7 +28,8 @@
     X(CLIENT_DISCONNECT, "client_disconnect")                                                                \
     X(BEFORE_APPLY_CHANGES, "before_apply_changes")                                                          \
     X(AFTER_APPLY_CHANGES, "after_apply_changes")                                                            \
-    X(STORAGE_PATH, "storage_path")
+    X(STORAGE_PATH, "storage_path")                                                                          \
+    X(COORDINATOR_EVENT, "coordinator_event")
 
 enum hook_op {
 #define X(c, name) HOOK_##c,
@@ -42,7 +43,7 @@ const char *hook_op_name(enum hook_op op);
 /* Nobody waits for these: they decide nothing. */
 static inline bool hook_op_is_notice(enum hook_op op)
 {
-    return op == HOOK_AFTER_APPLY_CHANGES || op == HOOK_CLIENT_DISCONNECT;
+    return op == HOOK_AFTER_APPLY_CHANGES || op == HOOK_CLIENT_DISCONNECT || op == HOOK_COORDINATOR_EVENT;
 }
 
 enum { STORAGE_PATH_MAX = 1023 };
@@ -58,10 +59,16 @@ struct hook_header {
     struct slice name, value;
 };
 
+/* What the coordinator tells. */
+struct hook_event {
+    struct slice name, namespace_name, election, leader_id;
+    uint64_t epoch;
+};
+
 /* What is asked. Which members count is said by `op`; the rest may be zero. */
 struct hook_input {
     enum hook_op op;
-    struct slice database; /* all but those with an identity */
+    struct slice database; /* all but those with an identity, and events */
 
     /* authenticate */
     uint64_t connection; /* copied into the identity */
@@ -86,6 +93,9 @@ struct hook_input {
     const struct batch *batch;
     struct merge_result result; /* after */
     uint32_t rejected_count;    /* after */
+
+    /* coordinator_event */
+    struct hook_event event;
 };
 
 struct hook_result {

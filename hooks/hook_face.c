@@ -77,6 +77,16 @@ struct sync_apply_result face_apply_result(const struct hook_input *in)
                                       .transactions = in->result.transactions};
 }
 
+struct sync_coordinator_event face_event(const struct hook_input *in)
+{
+    return (struct sync_coordinator_event){.bytes = sizeof(struct sync_coordinator_event),
+                                           .epoch = in->event.epoch,
+                                           .name = face_text(in->event.name),
+                                           .namespace_name = face_text(in->event.namespace_name),
+                                           .election = face_text(in->event.election),
+                                           .leader_id = face_text(in->event.leader_id)};
+}
+
 /* Gives as much of a struct as the hook has room for. False when its room is less than any version had. */
 static int give(void *ret, const void *full, size_t full_bytes)
 {

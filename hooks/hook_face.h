@@ -15,6 +15,7 @@ struct sync_identity face_identity(const struct hook_identity *i, const char *ho
 struct sync_request face_request(const struct hook_input *in);
 struct sync_operation face_operation(const struct hook_input *in);
 struct sync_apply_result face_apply_result(const struct hook_input *in);
+struct sync_coordinator_event face_event(const struct hook_input *in);
 struct sync_change_sets face_sets(struct hook_turn *turn); /* the turn stays where it is meanwhile */
 
 #endif

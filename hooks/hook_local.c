@@ -83,7 +83,8 @@ uint32_t hook_local_ops(const struct hook_local *l)
            (t->client_disconnect != NULL ? 1u << HOOK_CLIENT_DISCONNECT : 0) |
            (t->before_apply_changes != NULL ? 1u << HOOK_BEFORE_APPLY_CHANGES : 0) |
            (t->after_apply_changes != NULL ? 1u << HOOK_AFTER_APPLY_CHANGES : 0) |
-           (t->storage_path != NULL ? 1u << HOOK_STORAGE_PATH : 0);
+           (t->storage_path != NULL ? 1u << HOOK_STORAGE_PATH : 0) |
+           (t->coordinator_event != NULL ? 1u << HOOK_COORDINATOR_EVENT : 0);
 }
 
 int hook_local_call(struct hook_local *l, struct hook_turn *turn)
@@ -121,6 +122,11 @@ int hook_local_call(struct hook_local *l, struct hook_turn *turn)
     case HOOK_STORAGE_PATH:
         got = t->storage_path(l->state, face_text(in->database), turn->path, sizeof turn->path, &answer);
         break;
+    case HOOK_COORDINATOR_EVENT: {
+        struct sync_coordinator_event event = face_event(in);
+        t->coordinator_event(l->state, &event);
+        break;
+    }
     case HOOK_OP_COUNT: break;
     }
     (void)answer_text(&answer, turn->text);

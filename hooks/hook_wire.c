@@ -133,6 +133,24 @@ static void get_identity(struct wire_in *in, const char *hook, struct wire_call 
     c->in.identity = i;
 }
 
+static void put_event(struct buf *out, const struct hook_event *e)
+{
+    wire_put_text(out, e->name);
+    wire_put_text(out, e->namespace_name);
+    wire_put_text(out, e->election);
+    wire_put_text(out, e->leader_id);
+    wire_put_u64(out, e->epoch);
+}
+
+static void get_event(struct wire_in *in, struct hook_event *e)
+{
+    e->name = wire_get_text(in);
+    e->namespace_name = wire_get_text(in);
+    e->election = wire_get_text(in);
+    e->leader_id = wire_get_text(in);
+    e->epoch = wire_get_u64(in);
+}
+
 void wire_put_call(struct buf *out, const struct hook_turn *turn, const char *hook)
 {
     const struct hook_input *in = turn->in;
@@ -158,6 +176,7 @@ void wire_put_call(struct buf *out, const struct hook_turn *turn, const char *ho
     wire_put_u32(out, in->change_count);
     buf_put(out, &in->result, sizeof in->result);
     wire_put_u32(out, in->rejected_count);
+    put_event(out, &in->event);
     buf_put(out, &turn->grant, sizeof turn->grant);
     wire_put_u32(out, turn->sets != NULL);
     if (turn->sets == NULL) return;
@@ -218,6 +237,7 @@ enum sync_err wire_get_call(struct wire_in *in, const char *hook, struct wire_ca
     c->in.change_count = wire_get_u32(in);
     get_bytes(in, &c->in.result, sizeof c->in.result);
     c->in.rejected_count = wire_get_u32(in);
+    get_event(in, &c->in.event);
     get_bytes(in, &c->turn.grant, sizeof c->turn.grant);
     if (wire_get_u32(in) != 0) {
         struct slice json = wire_get_text(in);

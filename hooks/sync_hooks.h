@@ -38,7 +38,7 @@
 extern "C" {
 #endif
 
-#define SYNC_HOOKS_ABI    1u
+#define SYNC_HOOKS_ABI    2u
 #define SYNC_HOOKS_SYMBOL "sync_hooks"
 
 /* flags of the table */
@@ -251,6 +251,18 @@ struct sync_change_sets {
     int (*replace)(struct sync_change_sets *sets, uint32_t set, struct sync_text json);
 };
 
+/* What happened in the cluster, as the coordinator of this server sees it. */
+struct sync_coordinator_event {
+    uint32_t bytes;
+    uint32_t reserved;
+    uint64_t epoch;        /* of the leadership that it is about; 0: of none */
+    struct sync_text name; /* "leader:changed", "coord:coordinator-promoted", .. (docs/coordinator.md);
+                              pass over those that you do not know */
+    struct sync_text namespace_name; /* of the cluster */
+    struct sync_text election;       /* "global", or the task that has one of its own */
+    struct sync_text leader_id;      /* the instance that leads, as known with this event; empty: none */
+};
+
 struct sync_apply_result {
     uint32_t bytes;
     uint32_t rejected; /* ChangeSets that hooks rejected */
@@ -328,6 +340,11 @@ struct sync_hooks {
      * opened. */
     int (*storage_path)(void *state, struct sync_text database, char *path, size_t path_bytes,
                         struct sync_answer *answer);
+
+    /* Something happened in the cluster. Decides nothing and delays nobody: when this is called it may be
+     * over already, so a hook that must not act beside another leader compares epochs. The events of one
+     * server come one after the other, in their order; those past a bound are left out, as above. */
+    void (*coordinator_event)(void *state, const struct sync_coordinator_event *event); /* since ABI 2 */
 };
 
 /* Rejects with zero terminated texts; code may be NULL. */

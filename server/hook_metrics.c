@@ -90,8 +90,10 @@ void hook_gate_put_metrics(struct hook_gate *g, struct buf *out)
                        s.hooks[i].counters[k].name);
             put_value(out, s.hooks[i].counters[k].value);
         }
-    put_head(out, "sync_hook_dropped_notices_total", "counter",
-             "Calls of after_apply_changes and client_disconnect left out, since they came too fast.");
+    put_head(
+        out, "sync_hook_dropped_notices_total", "counter",
+        "Calls that nobody waits for (after_apply_changes, client_disconnect, coordinator_event) left out, "
+        "since they came too fast.");
     buf_put_str(out, "sync_hook_dropped_notices_total ");
     put_value(out, hook_runner_dropped_notices(r) +
                        atomic_load_explicit(&g->notices_left_out, memory_order_relaxed));

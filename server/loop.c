@@ -181,6 +181,36 @@ void loop_wake_at(struct loop *l, uint64_t deadline_ms)
     (void)uv_timer_start(&l->timer, on_timer, deadline_ms > now_ms ? deadline_ms - now_ms : 0, 0);
 }
 
+/* ---- turns of pushes */
+
+static void wait_for_turn(struct loop *l);
+
+static void on_push_timer(uv_timer_t *timer)
+{
+    struct loop *l = timer->data;
+    while (turns_due_ms(&l->push_turns) <= loop_now_ms(l)) {
+        struct ws *w = id_table_get(&l->sessions, turns_take(&l->push_turns));
+        if (w != NULL) ws_push_turn(w);
+    }
+    wait_for_turn(l);
+}
+
+static void wait_for_turn(struct loop *l)
+{
+    uint64_t due_ms = turns_due_ms(&l->push_turns), now_ms = loop_now_ms(l);
+    if (due_ms != UINT64_MAX)
+        (void)uv_timer_start(&l->push_timer, on_push_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
+/* Not by loop_wake_at(): its deadlines are met late, and each costs a walk over all connections. */
+bool loop_push_at(struct loop *l, uint64_t session_id, uint64_t due_ms)
+{
+    bool is_first = due_ms < turns_due_ms(&l->push_turns);
+    if (!turns_add(&l->push_turns, session_id, due_ms)) return false;
+    if (is_first) wait_for_turn(l);
+    return true;
+}
+
 /* ---- life */
 
 enum sync_err loop_open(struct loop *l, struct server *server, uint32_t index, struct err_ctx *ec)
@@ -190,8 +220,9 @@ enum sync_err loop_open(struct loop *l, struct server *server, uint32_t index, s
     (void)pthread_mutex_init(&l->lock, NULL);
     if (uv_loop_init(&l->uv) != 0) return err_set(ec, SYNC_EIO, "make an event loop");
     l->uv_open = true;
-    l->wake.data = l->timer.data = l;
-    if (uv_async_init(&l->uv, &l->wake, on_wake) != 0 || uv_timer_init(&l->uv, &l->timer) != 0)
+    l->wake.data = l->timer.data = l->push_timer.data = l;
+    if (uv_async_init(&l->uv, &l->wake, on_wake) != 0 || uv_timer_init(&l->uv, &l->timer) != 0 ||
+        uv_timer_init(&l->uv, &l->push_timer) != 0)
         return err_set(ec, SYNC_EIO, "make an event loop");
     l->settings = settings_ref(server->settings);
     l->config = l->settings->config;
@@ -259,6 +290,7 @@ void loop_close(struct loop *l)
     listener_close(&l->listener);
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
+    uv_close((uv_handle_t *)&l->push_timer, NULL);
     /* With a loop that is not its own, libwebsockets is taken down in two steps: the first closes every
      * connection, the loop runs until their handles are gone, and the second frees the rest. */
     if (l->lws != NULL) lws_context_destroy(l->lws);
@@ -269,6 +301,7 @@ void loop_close(struct loop *l)
     if (l->hub.buckets != NULL) hub_deinit(&l->hub);
     id_table_deinit(&l->sessions);
     id_table_deinit(&l->exchanges);
+    turns_deinit(&l->push_turns);
     json_reader_free(l->json);
     free(l->scratch);
     tls_idle_context_free(l->idle_tls);

@@ -20,6 +20,7 @@
 #include "server/job.h"
 #include "server/listen.h"
 #include "server/receiving.h"
+#include "server/turns.h"
 
 #include <libwebsockets.h>
 #include <pthread.h>
@@ -48,6 +49,8 @@ struct loop {
     uv_async_t wake;  /* there is something in the inbox */
     uv_timer_t timer; /* the nearest deadline of any connection */
     uint64_t timer_ms;
+    uv_timer_t push_timer;   /* the first of push_turns */
+    struct turns push_turns; /* of sessions, whose pushes wait for a time */
     bool uv_open;
     struct listener listener;
     struct lws_context *lws;
@@ -86,6 +89,9 @@ uint64_t loop_now_ms(const struct loop *l);
 
 /* A connection will be looked at (ws_tick, http_tick) at this time or earlier. */
 void loop_wake_at(struct loop *l, uint64_t deadline_ms);
+
+/* ws_push_turn() will be called for the session at this time, to the millisecond. False: no memory. */
+bool loop_push_at(struct loop *l, uint64_t session_id, uint64_t due_ms);
 
 /* Tells the hooks of the sessions that are still there. After loop_stop(). */
 void loop_say_goodbye(struct loop *l);

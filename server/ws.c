@@ -62,8 +62,12 @@ void ws_pong(struct ws *w, const void *payload, size_t len)
 {
     if (w == NULL) return;
     ws_is_there(w);
-    push_pace_pong(&w->push_pace, payload, len, w->valid_ms);
-    if (push_pace_is_read(&w->push_pace) && (w->pushes.count > 0 || w->lag_counted)) ws_want_write(w);
+    /* The loop's clock stood still while others were served, and its millisecond has begun already. */
+    uv_update_time(&w->loop->uv);
+    push_pace_pong(&w->push_pace, payload, len, loop_now_ms(w->loop) + 1);
+    if (!push_pace_is_read(&w->push_pace)) return;
+    if (w->lag_counted) ws_want_write(w);
+    ws_push_when_due(w);
 }
 
 /* libwebsockets closes who does not answer its pings, and does not say so. Nobody else has been silent for as
@@ -208,11 +212,7 @@ static void deliver(struct subscriber *s, struct frame *f)
         return;
     }
     counter_add(&w->loop->server->metrics.changes_broadcast, f->fact_count);
-    uint64_t due_ms = push_pace_due_ms(&w->push_pace);
-    if (loop_now_ms(w->loop) >= due_ms)
-        ws_want_write(w);
-    else /* nothing else may happen to this connection until then */
-        loop_wake_at(w->loop, due_ms);
+    ws_push_when_due(w);
 }
 
 /* ---- time */
@@ -233,11 +233,10 @@ uint64_t ws_tick(struct ws *w, uint64_t now_ms)
             limit_hit(w->loop->server, LIMIT_HANDSHAKE_TIMEOUT);
         ws_carry_out(w, &u);
     }
-    uint64_t deadline_ms = session_deadline_ms(&w->session), push_ms = push_pace_due_ms(&w->push_pace);
+    uint64_t deadline_ms = session_deadline_ms(&w->session);
     uint64_t pace_ms = ws_pace_tick(w, now_ms);
     if (pace_ms < deadline_ms) deadline_ms = pace_ms;
-    if (w->pushes.count > 0 && now_ms >= push_ms) ws_want_write(w);
-    if (w->pushes.count > 0 && now_ms < push_ms && push_ms < deadline_ms) deadline_ms = push_ms;
+    ws_push_when_due(w); /* where there was no memory to wait for its turn */
     if (w->drain_at_ms < deadline_ms) deadline_ms = w->drain_at_ms;
     uint64_t check_ms = receiver_check_ms(w->loop, &w->receiver, now_ms);
     return check_ms < deadline_ms ? check_ms : deadline_ms;

@@ -73,7 +73,8 @@ struct ws {
     struct frame *pushing; /* a frame too long for one write: the rest of it is next */
     size_t pushed_bytes;   /* of it */
     struct push_pace push_pace;
-    bool inside; /* of its database (presence.h) */
+    bool has_turn; /* ws_push_turn() will be called */
+    bool inside;   /* of its database (presence.h) */
     bool lag_counted;
     uint64_t drain_at_ms; /* UINT64_MAX: not to be closed */
     bool draining;        /* that time has come */
@@ -113,6 +114,7 @@ uint64_t ws_pace_tick(struct ws *w, uint64_t now_ms);     /* returns when to cal
 /* ws_send.c */
 bool ws_queue_text(struct ws *w, struct slice text); /* false: no memory; the connection closes */
 void ws_want_write(struct ws *w);
+void ws_push_when_due(struct ws *w); /* what waits is sent when its time has come */
 void ws_free_output(struct ws *w);
 
 #endif

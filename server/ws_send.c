@@ -181,6 +181,24 @@ static bool may_push(const struct ws *w)
     return w->pushes.count > 0 && loop_now_ms(w->loop) >= push_pace_due_ms(&w->push_pace);
 }
 
+void ws_push_when_due(struct ws *w)
+{
+    uint64_t due_ms = push_pace_due_ms(&w->push_pace);
+    if (w->pushes.count == 0 || w->has_turn) return;
+    if (loop_now_ms(w->loop) >= due_ms) {
+        ws_want_write(w);
+    } else if (due_ms != UINT64_MAX) { /* else its pong is waited for */
+        w->has_turn = loop_push_at(w->loop, w->id, due_ms);
+        if (!w->has_turn) loop_wake_at(w->loop, due_ms);
+    }
+}
+
+void ws_push_turn(struct ws *w)
+{
+    w->has_turn = false;
+    ws_push_when_due(w); /* a later time may hold by now */
+}
+
 /* ---- one write */
 
 /* Begins the closing handshake. Returning -1 from the callback would do the same, but libwebsockets 4.1
@@ -224,12 +242,15 @@ int ws_writeable(struct ws *w)
         caught_up(w); /* called back with nothing left to send: the socket has taken it all */
     } else if (may_push(w)) {
         failed = send_push(w);
+        /* A callback of its own would cost more than the ping does. */
+        bool may_ping = failed == 0 && w->pushing == NULL && push_pace_asks(&w->push_pace);
+        if (may_ping && !lws_partial_buffered(w->wsi)) failed = send_ping(w);
     }
     if (failed != 0) return -1;
     bool waits_for_piece = w->in_delta && !w->stream_ready && !w->closing;
     bool more = w->pushing != NULL || push_pace_asks(&w->push_pace) || w->texts != NULL || w->closing ||
                 w->stream_ready || (w->lag_counted && push_pace_is_read(&w->push_pace)) || may_push(w);
     if (more && !waits_for_piece) ws_want_write(w);
-    if (w->pushes.count > 0 && !may_push(w)) loop_wake_at(w->loop, push_pace_due_ms(&w->push_pace));
+    if (!may_push(w)) ws_push_when_due(w);
     return 0;
 }

@@ -2,8 +2,8 @@
 
 #include "core/buf.h"
 #include "storage/log_format.h"
+#include "storage/plain_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -43,11 +43,6 @@ struct check {
     uint64_t torn_bytes;
 };
 
-static enum sync_err io_error(struct err_ctx *ec, const char *doing, const char *name)
-{
-    return err_set(ec, SYNC_EIO, "%s %s: %s", doing, name, strerror(errno));
-}
-
 static enum sync_err no_memory(struct err_ctx *ec)
 {
     return err_set(ec, SYNC_ENOMEM, "no memory to check the logs");
@@ -55,30 +50,12 @@ static enum sync_err no_memory(struct err_ctx *ec)
 
 /* ---- reading files */
 
-static enum sync_err read_all(int fd, const char *name, struct buf *out, struct err_ctx *ec)
-{
-    struct stat st;
-    buf_clear(out);
-    if (fstat(fd, &st) != 0) return io_error(ec, "read", name);
-    if (!buf_reserve(out, (size_t)st.st_size)) return no_memory(ec);
-    while (out->len < (size_t)st.st_size) {
-        ssize_t n = read(fd, out->bytes + out->len, (size_t)st.st_size - out->len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return io_error(ec, "read", name);
-        if (n == 0) break;
-        out->len += (size_t)n;
-    }
-    return SYNC_OK;
-}
-
+/* A file that is not there is no error. */
 static enum sync_err load(struct check *c, const char *name, bool *ret_found, struct err_ctx *ec)
 {
-    int fd = openat(c->dir_fd, name, O_RDONLY | O_CLOEXEC);
-    *ret_found = fd >= 0;
-    if (fd < 0) return errno == ENOENT ? SYNC_OK : io_error(ec, "open", name);
-    enum sync_err rc = read_all(fd, name, &c->content, ec);
-    (void)close(fd); /* only read from */
-    return rc;
+    enum sync_err rc = plain_read(c->dir_fd, name, &c->content, ec);
+    *ret_found = rc != SYNC_ENOTFOUND;
+    return rc == SYNC_ENOTFOUND ? SYNC_OK : rc;
 }
 
 /* ---- one file */
@@ -218,42 +195,19 @@ static bool add_log(struct check *c, const char *name, uint64_t number)
 }
 
 /* One entry of the directory: a log that LevelDB will read is kept in mind. */
-static enum sync_err see_file(struct check *c, const char *name, struct err_ctx *ec)
+static enum sync_err see_file(int dir_fd, const char *name, void *arg, struct err_ctx *ec)
 {
+    struct check *c = arg;
     uint64_t number;
     const char *suffix;
     struct stat st;
     if (strlen(name) >= FILE_NAME_MAX || !parse_name(name, &number, &suffix)) return SYNC_OK;
     if (strcmp(suffix, ".ldb") == 0 || strcmp(suffix, ".sst") == 0) c->has_data = true;
     if (strcmp(suffix, ".log") != 0) return SYNC_OK;
-    if (fstatat(c->dir_fd, name, &st, 0) != 0) return io_error(ec, "look at", name);
+    if (fstatat(dir_fd, name, &st, 0) != 0) return plain_error(ec, "look at", name);
     if (st.st_size > 0) c->has_data = true;
     if (number < c->edit.log_number && number != c->edit.prev_log_number) return SYNC_OK;
     return add_log(c, name, number) ? SYNC_OK : no_memory(ec);
-}
-
-static enum sync_err see_files(struct check *c, struct err_ctx *ec)
-{
-    enum sync_err rc = SYNC_OK;
-    int fd = openat(c->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (d == NULL) {
-        rc = io_error(ec, "list", "the directory");
-        if (fd >= 0) (void)close(fd); /* nothing was done with it */
-        return rc;
-    }
-    for (;;) {
-        errno = 0;
-        const struct dirent *e = readdir(d);
-        if (e == NULL) {
-            if (errno != 0) rc = io_error(ec, "list", "the directory");
-            break;
-        }
-        rc = see_file(c, e->d_name, ec);
-        if (rc != SYNC_OK) break;
-    }
-    (void)closedir(d); /* only read from */
-    return rc;
 }
 
 /* CURRENT is one line, the name of the MANIFEST. */
@@ -281,7 +235,7 @@ static enum sync_err write_all(int fd, struct slice bytes, struct err_ctx *ec)
     while (bytes.len > 0) {
         ssize_t n = write(fd, bytes.bytes, bytes.len);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return io_error(ec, "write", TORN_NAME);
+        if (n < 0) return plain_error(ec, "write", TORN_NAME);
         bytes = slice_of(bytes.bytes + n, bytes.len - (size_t)n);
     }
     return SYNC_OK;
@@ -301,9 +255,9 @@ static enum sync_err cut_end(struct check *c, const struct log_file *f, struct e
 {
     enum sync_err rc = SYNC_OK;
     int fd = openat(c->dir_fd, f->name, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return io_error(ec, "open", f->name);
-    if (ftruncate(fd, (off_t)f->whole_end) != 0 || fsync(fd) != 0) rc = io_error(ec, "cut", f->name);
-    if (close(fd) != 0 && rc == SYNC_OK) rc = io_error(ec, "cut", f->name);
+    if (fd < 0) return plain_error(ec, "open", f->name);
+    if (ftruncate(fd, (off_t)f->whole_end) != 0 || fsync(fd) != 0) rc = plain_error(ec, "cut", f->name);
+    if (close(fd) != 0 && rc == SYNC_OK) rc = plain_error(ec, "cut", f->name);
     c->torn_bytes += f->len - f->whole_end;
     return rc;
 }
@@ -317,13 +271,13 @@ static enum sync_err mend(struct check *c, struct err_ctx *ec)
     if (!any) return SYNC_OK;
 
     int fd = openat(c->dir_fd, TORN_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) return io_error(ec, "make", TORN_NAME);
+    if (fd < 0) return plain_error(ec, "make", TORN_NAME);
     if (c->manifest.torn) rc = copy_end(c, &c->manifest, fd, ec);
     for (size_t i = 0; i < c->log_count && rc == SYNC_OK; i++)
         if (c->logs[i].torn) rc = copy_end(c, &c->logs[i], fd, ec);
-    if (rc == SYNC_OK && fsync(fd) != 0) rc = io_error(ec, "sync", TORN_NAME);
-    if (close(fd) != 0 && rc == SYNC_OK) rc = io_error(ec, "close", TORN_NAME);
-    if (rc == SYNC_OK && fsync(c->dir_fd) != 0) rc = io_error(ec, "sync", "the directory");
+    if (rc == SYNC_OK && fsync(fd) != 0) rc = plain_error(ec, "sync", TORN_NAME);
+    if (close(fd) != 0 && rc == SYNC_OK) rc = plain_error(ec, "close", TORN_NAME);
+    if (rc == SYNC_OK && fsync(c->dir_fd) != 0) rc = plain_error(ec, "sync", "the directory");
 
     if (rc == SYNC_OK && c->manifest.torn) rc = cut_end(c, &c->manifest, ec);
     for (size_t i = 0; i < c->log_count && rc == SYNC_OK; i++)
@@ -340,10 +294,10 @@ enum sync_err log_check(const char *dir, uint64_t *ret_torn_bytes, struct err_ct
         *ret_torn_bytes = 0;
         return SYNC_OK;
     }
-    if (c.dir_fd < 0) return io_error(ec, "open", dir);
+    if (c.dir_fd < 0) return plain_error(ec, "open", dir);
     enum sync_err rc = read_current(&c, &found, ec);
     if (rc == SYNC_OK && found) rc = scan_manifest(&c, ec);
-    if (rc == SYNC_OK) rc = see_files(&c, ec);
+    if (rc == SYNC_OK) rc = plain_walk(c.dir_fd, ".", see_file, &c, ec);
     if (rc == SYNC_OK && !found && c.has_data)
         rc = err_set(ec, SYNC_EFORMAT, "holds data but no " CURRENT_NAME " file");
     if (rc == SYNC_OK && found) rc = scan_logs(&c, ec);

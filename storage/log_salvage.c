@@ -3,6 +3,7 @@
 #include "core/buf.h"
 #include "storage/dir_copy.h"
 #include "storage/log_format.h"
+#include "storage/plain_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,33 +17,6 @@ struct salvage {
     struct buf content, record, kept;
     uint64_t lost_bytes;
 };
-
-static enum sync_err io_error(struct err_ctx *ec, const char *doing, const char *name)
-{
-    return err_set(ec, SYNC_EIO, "%s %s: %s", doing, name, strerror(errno));
-}
-
-static enum sync_err read_log(struct salvage *s, int dir_fd, const char *name, struct err_ctx *ec)
-{
-    struct stat st;
-    enum sync_err rc = SYNC_OK;
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return io_error(ec, "open", name);
-    buf_clear(&s->content);
-    if (fstat(fd, &st) != 0)
-        rc = io_error(ec, "read", name);
-    else if (!buf_reserve(&s->content, (size_t)st.st_size))
-        rc = buf_check(&s->content, ec);
-    while (rc == SYNC_OK && s->content.len < (size_t)st.st_size) {
-        ssize_t n = read(fd, s->content.bytes + s->content.len, (size_t)st.st_size - s->content.len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) rc = io_error(ec, "read", name);
-        if (n <= 0) break;
-        s->content.len += (size_t)n;
-    }
-    (void)close(fd); /* only read from */
-    return rc;
-}
 
 static bool accept_batch(struct slice record, void *arg)
 {
@@ -81,18 +55,20 @@ static enum sync_err keep_records(struct salvage *s, struct err_ctx *ec)
     return rc;
 }
 
-static enum sync_err salvage_one(struct salvage *s, int dir_fd, const char *name, struct err_ctx *ec)
-{
-    enum sync_err rc = read_log(s, dir_fd, name, ec);
-    if (rc == SYNC_OK) rc = keep_records(s, ec);
-    if (rc == SYNC_OK) rc = dir_replace_file(s->dir, name, s->kept.bytes, s->kept.len, ec);
-    return rc;
-}
-
 static bool is_log(const char *name)
 {
     const char *dot = strrchr(name, '.');
     return dot != NULL && strcmp(dot, ".log") == 0 && name[0] >= '0' && name[0] <= '9';
+}
+
+static enum sync_err salvage_one(int dir_fd, const char *name, void *arg, struct err_ctx *ec)
+{
+    struct salvage *s = arg;
+    if (!is_log(name)) return SYNC_OK;
+    enum sync_err rc = plain_read(dir_fd, name, &s->content, ec);
+    if (rc == SYNC_OK) rc = keep_records(s, ec);
+    if (rc == SYNC_OK) rc = dir_replace_file(s->dir, name, s->kept.bytes, s->kept.len, ec);
+    return rc;
 }
 
 enum sync_err log_salvage(const char *dir, uint64_t *ret_bytes, struct err_ctx *ec)
@@ -101,19 +77,7 @@ enum sync_err log_salvage(const char *dir, uint64_t *ret_bytes, struct err_ctx *
                         .content = buf_make(SIZE_MAX / 2),
                         .record = buf_make(SIZE_MAX / 2),
                         .kept = buf_make(SIZE_MAX / 2)};
-    enum sync_err rc = SYNC_OK;
-    DIR *d = opendir(dir);
-    if (d == NULL) return io_error(ec, "list", dir);
-    while (rc == SYNC_OK) {
-        errno = 0;
-        const struct dirent *e = readdir(d);
-        if (e == NULL) {
-            if (errno != 0) rc = io_error(ec, "list", dir);
-            break;
-        }
-        if (is_log(e->d_name)) rc = salvage_one(&s, dirfd(d), e->d_name, ec);
-    }
-    (void)closedir(d); /* only read from */
+    enum sync_err rc = plain_walk(AT_FDCWD, dir, salvage_one, &s, ec);
     buf_deinit(&s.content);
     buf_deinit(&s.record);
     buf_deinit(&s.kept);

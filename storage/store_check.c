@@ -4,6 +4,7 @@
 #include "storage/format_file.h"
 #include "storage/instance_internal.h"
 #include "storage/log_salvage.h"
+#include "storage/plain_file.h"
 #include "storage/store.h"
 
 #include <errno.h>
@@ -45,11 +46,6 @@ struct checking {
     leveldb_filterpolicy_t *bloom;
 };
 
-static enum sync_err io_error(struct err_ctx *ec, const char *doing, const char *name)
-{
-    return err_set(ec, SYNC_EIO, "%s %s: %s", doing, name, strerror(errno));
-}
-
 static void say(const struct checking *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static void say(const struct checking *c, const char *fmt, ...)
@@ -85,11 +81,11 @@ static enum sync_err open_dir(struct checking *c, struct err_ctx *ec)
 {
     c->dir_fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (c->dir_fd < 0 && errno == ENOENT) return err_set(ec, SYNC_ENOTFOUND, "there is no such directory");
-    if (c->dir_fd < 0) return io_error(ec, "open", "the directory");
+    if (c->dir_fd < 0) return plain_error(ec, "open", "the directory");
     if (flock(c->dir_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
             return err_set(ec, SYNC_ESTORE, "in use by another process: stop the server");
-        return io_error(ec, "lock", "the directory");
+        return plain_error(ec, "lock", "the directory");
     }
     c->begun = has_file(c, STORE_REPAIRING_NAME);
     return SYNC_OK;
@@ -242,7 +238,7 @@ static enum sync_err make_lost(struct checking *c, struct err_ctx *ec)
             if (rc == SYNC_OK) say(c, "what there was is kept in %s", c->lost);
             return rc;
         }
-        if (errno != EEXIST) return io_error(ec, "make", name);
+        if (errno != EEXIST) return plain_error(ec, "make", name);
     }
     return err_set(ec, SYNC_EIO, "there are lost-1 to lost-%d already", LOST_MAX);
 }
@@ -325,10 +321,10 @@ static enum sync_err renew_format(struct checking *c, struct err_ctx *ec)
     rc = path_in(c->lost, "FORMAT", kept, ec);
     if (rc == SYNC_OK && has_file(c, "FORMAT") && linkat(c->dir_fd, "FORMAT", AT_FDCWD, kept, 0) != 0 &&
         renameat(c->dir_fd, "FORMAT", AT_FDCWD, kept) != 0)
-        rc = io_error(ec, "keep", "FORMAT");
+        rc = plain_error(ec, "keep", "FORMAT");
     if (rc == SYNC_OK &&
         getrandom(c->format.identity, sizeof c->format.identity, 0) != (ssize_t)sizeof c->format.identity)
-        rc = io_error(ec, "get", "random bytes");
+        rc = plain_error(ec, "get", "random bytes");
     if (rc != SYNC_OK) return rc;
     size_t len = format_file_text(&c->format, text);
     return dir_replace_file(c->dir, "FORMAT", text, len, ec);
@@ -344,7 +340,7 @@ static enum sync_err begin_repair(struct checking *c, struct err_ctx *ec)
 static enum sync_err end_repair(struct checking *c, struct err_ctx *ec)
 {
     if (unlinkat(c->dir_fd, STORE_REPAIRING_NAME, 0) != 0 || fsync(c->dir_fd) != 0)
-        return io_error(ec, "remove", STORE_REPAIRING_NAME);
+        return plain_error(ec, "remove", STORE_REPAIRING_NAME);
     return SYNC_OK;
 }
 
@@ -353,7 +349,7 @@ static enum sync_err make_lost_shards(struct checking *c, struct err_ctx *ec)
     char name[STORE_SHARD_NAME_MAX];
     for (uint32_t i = 0; i < c->format.shards; i++) {
         shard_name(i, name);
-        if (mkdirat(c->dir_fd, name, 0755) != 0 && errno != EEXIST) return io_error(ec, "make", name);
+        if (mkdirat(c->dir_fd, name, 0755) != 0 && errno != EEXIST) return plain_error(ec, "make", name);
     }
     return SYNC_OK;
 }

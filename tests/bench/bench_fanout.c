@@ -10,6 +10,8 @@ enum {
     UNACKED_MAX = 16, /* messages of the writer: what the server reads ahead of one connection */
     ROUNDS_MAX = 20000,
     SMOKE_ROUNDS = 200,
+    SPACED_ROUNDS = 20,
+    SPACE_MS = 200, /* many times the pause that the server makes between two pushes */
 };
 
 static void send_more(struct fanout *f)
@@ -73,6 +75,18 @@ double fanout_run(struct bench *b, struct fanout *f, size_t window, double secon
     return (double)f->delivered / ((double)(f->last_ns - began_ns) / NS_PER_S);
 }
 
+/* One transaction now and then, each sent when all have read the one before it long ago. */
+static void run_spaced(struct bench *b, struct fanout *f, struct samples *all)
+{
+    for (size_t round = 0; round < AT_SCALE(b, 2, SPACED_ROUNDS, SPACED_ROUNDS); round++) {
+        uint64_t until_ns = now_ns() + (uint64_t)SPACE_MS * NS_PER_MS;
+        while (now_ns() < until_ns) conn_loop_step(&b->loop, SPACE_MS / 10);
+        f->messages.count = f->sent + 1;
+        (void)fanout_run(b, f, 1, 1);
+        for (size_t i = 0; i < f->latency.count; i++) samples_add(all, f->latency.ns[i]);
+    }
+}
+
 void fanout_site(const struct fanout *f, size_t which, char ret[SITE_ID_TEXT + 1])
 {
     struct site_id site = f->author.site;
@@ -115,12 +129,17 @@ void fanout_deinit(struct fanout *f)
 static void run_row(struct bench *b, size_t receivers)
 {
     struct fanout f;
-    size_t rounds = AT_SCALE(b, SMOKE_ROUNDS, ROUNDS_MAX, ROUNDS_MAX), all = rounds + LATENCY_ROUNDS_MAX;
+    size_t rounds = AT_SCALE(b, SMOKE_ROUNDS, ROUNDS_MAX, ROUNDS_MAX),
+           all = rounds + LATENCY_ROUNDS_MAX + SPACED_ROUNDS;
+    struct samples spaced = {0};
     double seconds = AT_SCALE(b, 0.2, 2, 10);
     fanout_init(b, &f, receivers, all);
     report_object(&b->report, NULL);
     report_count(&b->report, "receivers", receivers);
-    f.messages.count = LATENCY_ROUNDS_MAX;
+    run_spaced(b, &f, &spaced);
+    report_percentiles(&b->report, "spaced", &spaced);
+    samples_deinit(&spaced);
+    f.messages.count = f.sent + LATENCY_ROUNDS_MAX;
     (void)fanout_run(b, &f, 1, seconds);
     report_percentiles(&b->report, "one_at_a_time", &f.latency);
     size_t push_bytes = f.push_bytes; /* of one transaction: none was there to be merged with */

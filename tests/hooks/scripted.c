@@ -305,6 +305,18 @@ static int script_valid(void *state, struct sync_text database, struct sync_answ
     return got;
 }
 
+static void script_event(void *state, const struct sync_coordinator_event *event)
+{
+    struct script *s = state;
+    char line[512];
+    act(s, "event", NULL);
+    snprintf(line, sizeof line, "event %.*s|%.*s|%.*s|%.*s|%llu", (int)event->name.len, event->name.bytes,
+             (int)event->namespace_name.len, event->namespace_name.bytes, (int)event->election.len,
+             event->election.bytes, (int)event->leader_id.len, event->leader_id.bytes,
+             (unsigned long long)event->epoch);
+    s->host->log(s->host, SYNC_LOG_INFO, line);
+}
+
 static int script_path(void *state, struct sync_text database, char *path, size_t path_bytes,
                        struct sync_answer *answer)
 {
@@ -359,4 +371,5 @@ SYNC_HOOKS_EXPORT const struct sync_hooks sync_hooks_name = {
     .before_apply_changes = script_before,
     .after_apply_changes = script_after,
     .storage_path = script_path,
+    .coordinator_event = script_event,
 };

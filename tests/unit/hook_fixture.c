@@ -115,7 +115,8 @@ struct asked *asked_new(struct hook_watcher *w, enum hook_op op)
     a->call.input.database = slice_str("shop");
     a->call.post = hook_op_is_notice(op) ? NULL : posted;
     a->call.destroy = destroyed;
-    if (op != HOOK_AUTHENTICATE && op != HOOK_VALID_DATABASE_ID && op != HOOK_STORAGE_PATH)
+    if (op != HOOK_AUTHENTICATE && op != HOOK_VALID_DATABASE_ID && op != HOOK_STORAGE_PATH &&
+        op != HOOK_COORDINATOR_EVENT)
         a->call.input.identity = identity_of("ann");
     return a;
 }

@@ -28,7 +28,7 @@ Test(hook_library, gives_the_table_of_a_hook)
 
 Test(hook_library, refuses_a_newer_abi_and_names_both_numbers)
 {
-    assert_refused(HOOK("hook_newer"), SYNC_ECONFIG, "hook ABI 7, this server has ABI 1");
+    assert_refused(HOOK("hook_newer"), SYNC_ECONFIG, "hook ABI 7, this server has ABI 2");
 }
 
 Test(hook_library, refuses_tables_that_cannot_be_right)
@@ -50,8 +50,9 @@ Test(hook_library, leaves_out_functions_past_the_end_of_an_older_table)
     struct hook_library l;
     struct err_ctx ec = {""};
     cr_assert_eq(hook_library_open(HOOK("hook_older"), &l, &ec), SYNC_OK, "%s", ec.text);
-    cr_assert_not_null(l.table.after_apply_changes);
-    cr_assert_null(l.table.storage_path, "it lies behind the end");
+    cr_assert_eq(l.table.abi, 1);
+    cr_assert_not_null(l.table.storage_path, "the last of ABI 1");
+    cr_assert_null(l.table.coordinator_event, "it lies behind the end");
     hook_library_close(&l);
 }
 
@@ -78,12 +79,14 @@ Test(hook_library, loads_two_files_under_one_path_as_two_libraries)
     (void)unlink(path);
 }
 
-Test(hook_library, lays_out_abi_1_as_it_was_published)
+Test(hook_library, lays_out_each_abi_as_it_was_published)
 {
     /* Whoever changes one of these numbers breaks every hook that was built: add at the end, and raise the
      * ABI. */
-    cr_assert_eq(sizeof(struct sync_hooks), 16 + 11 * sizeof(void *));
     cr_assert_eq(offsetof(struct sync_hooks, authenticate), 48);
+    cr_assert_eq(offsetof(struct sync_hooks, coordinator_event), 16 + 11 * sizeof(void *), "where 1 ended");
+    cr_assert_eq(sizeof(struct sync_hooks), 16 + 12 * sizeof(void *), "where 2 ends");
+    cr_assert_eq(sizeof(struct sync_coordinator_event), 80);
     cr_assert_eq(sizeof(struct sync_hlc), 32);
     cr_assert_eq(sizeof(struct sync_request), 112);
     cr_assert_eq(sizeof(struct sync_grant), 1320);

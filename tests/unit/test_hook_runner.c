@@ -321,6 +321,47 @@ Test(hook_runner, notices_arrive_with_what_happened)
     }
 }
 
+static void events_arrive(enum hook_isolation isolation)
+{
+    struct hook_config hook = {.path = HOOK("hook_scripted"), .config = "", .isolation = isolation};
+    struct hook_config deaf = {.path = HOOK("hook_older"), .config = "", .isolation = isolation};
+    watcher_init(&watcher);
+    struct hook_runner *r = runner_of(&watcher, (struct hook_config[]){deaf, hook}, 2);
+    cr_assert(hook_runner_has(r, HOOK_COORDINATOR_EVENT));
+    for (uint64_t epoch = 7; epoch < 20; epoch++) {
+        struct asked *a = asked_new(&watcher, HOOK_COORDINATOR_EVENT);
+        a->call.key = 1;
+        a->call.input.event = (struct hook_event){.name = slice_str("leader:changed"),
+                                                  .namespace_name = slice_str("default"),
+                                                  .election = slice_str("global"),
+                                                  .leader_id = slice_str(epoch == 7 ? "" : "gcs-1"),
+                                                  .epoch = epoch};
+        asked_submit(r, a);
+    }
+    watcher_wait_destroyed(&watcher, 13);
+    watcher_wait_log(&watcher, "|gcs-1|19"); /* what a helper logs may come after its reply */
+    end(r);
+    const char *at = watcher.log;
+    for (uint64_t epoch = 7; epoch < 20; epoch++) {
+        char want[128];
+        (void)snprintf(want, sizeof want, "hook_scripted 2 event leader:changed|default|global|%s|%d\n",
+                       epoch == 7 ? "" : "gcs-1", (int)epoch);
+        at = strstr(at, want);
+        cr_assert_not_null(at, "in their order: %s in %s", want, watcher.log);
+    }
+    cr_assert_not(watcher_logged(&watcher, "hook_older 2 event"), "made before there were events");
+}
+
+Test(hook_runner, events_of_the_coordinator_arrive_in_their_order)
+{
+    events_arrive(HOOK_IN_PROCESS);
+}
+
+Test(hook_runner, events_of_the_coordinator_travel_to_helper_processes)
+{
+    events_arrive(HOOK_IN_HELPER);
+}
+
 static uint64_t counted;
 
 static void read_counter(void *arg, const struct hook *h)
