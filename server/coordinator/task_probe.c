@@ -98,7 +98,7 @@ static enum sync_err publish(struct probe_task *t, const struct task_run *run, s
     }
     if (rc != SYNC_OK || move == TICKET_ROUND_WAIT) return rc;
     size_t count = elector_live_workers(run->elector, workers, ELECTION_WORKERS_MAX);
-    for (size_t i = 0; i < count; i++) t->cluster->tell_tickets(t->cluster->tell_arg, run, workers[i]);
+    for (size_t i = 0; i < count; i++) t->cluster->tell_tickets(t->cluster->arg, run, workers[i]);
     return SYNC_OK;
 }
 

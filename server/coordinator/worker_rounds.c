@@ -31,7 +31,7 @@ static enum sync_err publish(struct rounds_task *t, const struct task_run *run, 
         struct ticket_id id = ticket_id_for_worker(t->round.task, t->round.number, t->workers[i]);
         enum sync_err rc = ticket_publish(t->cluster, run, &id, ec);
         if (rc != SYNC_OK) return rc;
-        t->cluster->tell_tickets(t->cluster->tell_arg, run, t->workers[i]);
+        t->cluster->tell_tickets(t->cluster->arg, run, t->workers[i]);
     }
     *ret_count = count;
     return SYNC_OK;

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { BUILT_IN, Cluster, PATIENT_MS, electionOf, statusOf } from './lib/cluster.mjs';
+import { scripted } from './lib/hooks.mjs';
 import { request } from './lib/http.mjs';
 import { runBinary, temporaryDirectory } from './lib/server.mjs';
 import { until } from './lib/wait.mjs';
@@ -70,6 +71,25 @@ test('a clean stop gives the lease back, and hints make the next one lead', asyn
   assert.match(text, /^sync_coordinator_leader 1$/m);
   assert.match(text, new RegExp(`^sync_coordinator_epoch ${second.epoch}$`, 'm'));
   cluster.assertOneLeaderAtATime();
+});
+
+test('hooks are told who leads, and when that is over', async (t) => {
+  const hook = (name) => ({ hooks: [scripted()], 'coordinator.workerId': name });
+  const cluster = new Cluster(t);
+  const [first] = await cluster.add(1, { settings: hook('first') });
+  await cluster.leader();
+  const [second] = await cluster.add(1, { settings: hook('second') });
+  await logged(first, 'event coord:coordinator-promoted|default|global|first|1');
+  await logged(second, 'event leader:changed|default|global|first|1');
+  await until(async () => (await electionOf(first)).workers.filter(({ live }) => live).length === 2, 'the leader to know the other', PATIENT_MS);
+  await first.stop();
+  // Told in their order, before the hook is closed.
+  const told = first.log.map((line) => /event (\S+?)\|default\|global\|(\S*?)\|(\d+)/.exec(line)?.slice(1).join(' ')).filter(Boolean);
+  const at = (event) => told.indexOf(event);
+  assert.ok(at('coord:started  0') === 0, told.join('\n'));
+  assert.ok(at('coord:coordinator-promoted first 1') < at('coord:coordinator-demoted  1'), told.join('\n'));
+  assert.ok(at('coord:coordinator-demoted  1') < at('coord:stopped  0'), told.join('\n'));
+  await logged(second, 'event coord:coordinator-promoted|default|global|second|');
 });
 
 test('a hint that does not prove itself is refused', async (t) => {
