@@ -21,7 +21,8 @@ test('on an honest one of its kind it leads', async (t) => {
   const cluster = new Cluster(t, { store: s3.settings() });
   await cluster.add(2);
   const leader = await cluster.leader();
-  assert.equal(leader.epoch, 1);
+  await cluster.line('work of the leader', ([kind, , , worker]) => kind === 'lead' && worker === leader.workerId);
+  cluster.assertOneLeaderAtATime();
 });
 
 test('a store that ignores conditions ends the start, with a message that says so', async (t) => {
