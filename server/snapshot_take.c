@@ -38,7 +38,8 @@ static enum sync_err write_and_verify(struct server *s, struct slice database, s
     const struct object_call call = {.timeout_ms = TAKE_CALL_MS, .cancel = cancel};
     if (objects == NULL) return err_set(ec, SYNC_EBUSY, "the object store cannot be reached");
     cfg.call.cancel = cancel;
-    enum sync_err rc = snapshot_write(objects, &cfg, v, database, system_wall_ms(), ret, ec);
+    enum sync_err rc =
+        snapshot_write(objects, &cfg, v, database, system_wall_ms(), s->shared_log.run, ret, ec);
     if (rc != SYNC_OK) return rc;
     rc = snapshot_verify(objects, &call, database, ret, ec);
     if (rc == SYNC_EFORMAT) {
