@@ -34,6 +34,22 @@ static bool verified(void *arg, struct slice database, struct snapshot_id *ret)
     return true;
 }
 
+/* The log's own thread does the same at its own pace; here it is told in the round's result. A server that
+ * does not write the log, or does not merge it, has nothing to do. */
+static enum sync_err clean_log(struct server *s, char *text, size_t text_bytes, struct err_ctx *ec)
+{
+    struct log_tidy_result r;
+    enum sync_err rc = shared_log_tidy(&s->shared_log, &r, ec);
+    if (rc == SYNC_EBUSY) return SYNC_OK;
+    (void)snprintf(text, text_bytes, "; of the log %u parts made, %u deleted, %u left", r.merged + r.thinned,
+                   r.deleted, r.parts);
+    if (rc == SYNC_OK && r.failures > 0) {
+        *ec = r.why;
+        rc = SYNC_EIO;
+    }
+    return rc;
+}
+
 enum sync_err cleanup_own(struct server *s, const atomic_bool *cancel, char *text, size_t text_bytes,
                           struct err_ctx *ec)
 {
@@ -49,7 +65,8 @@ enum sync_err cleanup_own(struct server *s, const atomic_bool *cancel, char *tex
     (void)snprintf(text, text_bytes,
                    "%" PRIu64 " snapshots of %" PRIu64 " databases, %" PRIu64 " databases had too many",
                    swept.snapshots, swept.databases, swept.thinned);
-    return rc;
+    size_t len = strlen(text);
+    return rc == SYNC_OK ? clean_log(s, text + len, text_bytes - len, ec) : rc;
 }
 
 /* ---- what is nobody's */

@@ -1,8 +1,8 @@
 /* cleanup.h -- removes from the object store what nobody needs any more.
  *
- *   of its own databases (cleanup_own)    snapshots beyond the kept ones, never the last good one
- *   of nobody (cleanup_common)            uploads of snapshots that were begun long ago and not finished;
- *                                         what probes of the store have left behind
+ *   of its own databases (cleanup_own)    snapshots beyond the kept ones, never the last good one; what
+ * verified snapshots cover of the shared log, where this server writes it of nobody (cleanup_common) uploads
+ * of snapshots that were begun long ago and not finished; what probes of the store have left behind
  *
  * Where several instances share an object store, their leader says when, hands the first part out to each of
  * them, and does the second one itself (server/coordinator/task_cleanup.c). Else a server that keeps its

@@ -267,6 +267,7 @@ static void drain(struct server *s)
 bool server_stop(struct server *s)
 {
     presence_cancel(&s->presence);
+    shared_log_stop_tidying(&s->shared_log); /* a ticket may be about it */
     coordinator_stop(s->coordinator,
                      s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);

@@ -25,6 +25,15 @@ test('on an honest one of its kind it leads', async (t) => {
   cluster.assertOneLeaderAtATime();
 });
 
+test('a store whose lists have more keys than were asked for ends no server', async (t) => {
+  const s3 = await SmallS3.start(t, 'overflowing');
+  const cluster = new Cluster(t, { store: s3.settings() });
+  await cluster.add(1);
+  const leader = await cluster.leader();
+  const [second] = await cluster.add(1); // it asks for one key of those that are there by now
+  await logged(second, `Leader changed: none -> ${leader.workerId} (epoch: ${leader.epoch})`);
+});
+
 test('a store that ignores conditions ends the start, with a message that says so', async (t) => {
   const s3 = await SmallS3.start(t, 'ignored');
   const cluster = new Cluster(t, { store: s3.settings() });

@@ -3,6 +3,7 @@
 //   honest    If-None-Match and If-Match hold
 //   ignored   they are not looked at
 //   racing    they are looked at and then, when others have looked as well, everybody writes
+//   overflowing    they hold, but lists have more keys than were asked for
 //
 // Just what the server asks of it: no signatures are checked, no uploads in parts, lists have one page.
 import { createHash } from 'node:crypto';
@@ -45,7 +46,7 @@ export class SmallS3 {
     const key = decodeURIComponent(url.pathname).replace(/^\/small\/?/, '');
     if (req.method === 'PUT') return this.#put(req, res, key, Buffer.concat(chunks));
     if (req.method === 'DELETE') return this.#delete(res, key);
-    if (key === '') return this.#list(res, url.searchParams.get('prefix') ?? '');
+    if (key === '') return this.#list(res, url.searchParams.get('prefix') ?? '', Number(url.searchParams.get('max-keys') ?? 1000));
     return this.#get(req, res, key);
   }
 
@@ -101,8 +102,10 @@ export class SmallS3 {
     res.writeHead(range ? 206 : 200, { ...headers, 'content-length': bytes.length }).end(req.method === 'HEAD' ? undefined : bytes);
   }
 
-  #list(res, prefix) {
-    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+  // One page; one with too many keys where max-keys is not looked at either.
+  #list(res, prefix, max) {
+    const count = this.conditions === 'overflowing' ? 1000 : max;
+    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix)).sort().slice(0, count);
     const entries = keys.map((key) => {
       const { bytes, etag, modified } = this.#objects.get(key);
       return `<Contents><Key>${escape(key)}</Key><LastModified>${modified.toISOString()}</LastModified>`
