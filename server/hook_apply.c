@@ -65,17 +65,11 @@ static void approved(struct loop *l, struct judging *g, struct hook_ask *a)
     submit(l, &g->who, m, &extra);
 }
 
-static void ask(struct loop *l, struct judging *g, enum hook_op op, struct message *m);
-
 static void answered(struct loop *l, struct hook_ask *a)
 {
     struct judging *g = a->context;
     struct err_ctx ec;
     enum sync_err rc = hook_ask_error(a, SYNC_EFORBIDDEN, &ec);
-    if (rc == SYNC_OK && a->call.input.op == HOOK_AUTHORIZE) {
-        ask(l, g, HOOK_BEFORE_APPLY_CHANGES, hook_ask_take_message(a));
-        return;
-    }
     receiving_batch_ends(l, g->text_len);
     if (g->who.judged != NULL) g->who.judged(l, g->who.asker);
     if (rc == SYNC_OK) {
@@ -98,11 +92,12 @@ static void give_up(struct loop *l, struct judging *g, struct message *m)
     free_judging(g);
 }
 
-/* Where no hook has the function, the runner approves: the question is asked all the same, so that the
- * batches of a connection stay in line when a reload comes between. */
-static void ask(struct loop *l, struct judging *g, enum hook_op op, struct message *m)
+/* May they, and which of these changes? One call, so that a batch makes one trip to the hooks and back. Where
+ * no hook has the function, the runner approves: the question is asked all the same, so that the batches of a
+ * connection stay in line when a reload comes between. */
+static void ask(struct loop *l, struct judging *g, struct message *m)
 {
-    struct hook_ask *a = hook_ask_new(l, op, g->who.asker, g->identity->connection, answered);
+    struct hook_ask *a = hook_ask_new(l, HOOK_AUTHORIZE, g->who.asker, g->identity->connection, answered);
     if (a == NULL) {
         give_up(l, g, m);
         return;
@@ -113,6 +108,7 @@ static void ask(struct loop *l, struct judging *g, enum hook_op op, struct messa
     a->call.input.operation = SYNC_APPLY_CHANGES;
     a->call.input.change_count = (uint32_t)m->batch.fact_count; /* at most BATCH_FACTS_MAX */
     a->call.input.batch = &m->batch;
+    a->call.input.then_before_apply = true;
     hook_ask_submit(a);
 }
 
@@ -141,7 +137,7 @@ bool hook_apply(struct loop *l, const struct apply_asker *who, struct message *m
     g->identity = hook_identity_ref(who->identity);
     g->text_len = m->batch.text_len;
     receiving_batch_begins(l, g->text_len);
-    ask(l, g, authorizes ? HOOK_AUTHORIZE : HOOK_BEFORE_APPLY_CHANGES, m);
+    ask(l, g, m);
     return true;
 }
 
