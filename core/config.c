@@ -265,6 +265,10 @@ static enum sync_err check_object(const struct loaded_config *c, struct err_ctx 
         return err_set(ec, SYNC_ECONFIG,
                        "storage.durability (%s): object needs the shared log, and object.log (%s) is false",
                        origin_of(c, "storage.durability")->text, origin_of(c, "object.log")->text);
+    if (!object->log && object->evict)
+        return err_set(ec, SYNC_ECONFIG,
+                       "diskEviction.enabled (%s): needs the shared log, and object.log (%s) is false",
+                       origin_of(c, "diskEviction.enabled")->text, origin_of(c, "object.log")->text);
     enum sync_err rc = check_object_bytes(c, "limits.bodyBytes", c->config.limits.body_bytes, ec);
     if (rc == SYNC_OK) rc = check_object_bytes(c, "limits.messageBytes", c->config.limits.message_bytes, ec);
     return rc;

@@ -212,10 +212,10 @@ const struct option config_options[] = {
      .unit = "bytes", .help = "The same in bytes that wait, about; 0: any."},
     {BOOLEAN("diskEviction.enabled", object.evict), .flag = "disk-eviction-enabled",
      .env = "DISK_EVICTION_ENABLED", .initial = "false",
-     .help = "Do idle databases leave the disk? Not in this build yet: it does nothing."},
-    {NUMBER("diskEviction.idleMs", object.evict_idle_ms, 1000, 36525ull * DAY_MS),
+     .help = "Do idle databases leave the disk, once the object store has all of them?"},
+    {NUMBER("diskEviction.idleMs", object.evict_idle_ms, 100, 36525ull * DAY_MS),
      .flag = "disk-eviction-idle-ms", .env = "DISK_EVICTION_IDLE_MS", .initial = "3600000", .unit = "ms",
-     .help = "Time without use after which a database leaves the disk. Not in this build yet."},
+     .help = "Time without use after which a database leaves the disk."},
 
     {CHOICE("logging.level", logging.level, log_levels), .flag = "log-level", .env = "SYNC_LOG_LEVEL",
      .initial = "info", .traits = OPTION_RELOADABLE, .help = "Least level of the lines that are logged."},

@@ -20,7 +20,9 @@
             "Restores that failed; the next who asks tries again.")                                          \
     GAUGE(restoring, "restores_running", "Databases that are being looked for in the object store.")         \
     HISTOGRAM(restore_ns, "restore_duration_seconds", "Time to bring one back.")                             \
-    COUNTER(evictions, "evictions_total", "Idle databases that left the local disk.")
+    COUNTER(evictions, "evictions_total", "Idle databases that left the local disk.")                        \
+    COUNTER(eviction_failures, "eviction_failures_total",                                                    \
+            "Idle databases that could not be proved to be in the object store, or not be removed.")
 
 struct snapshot_metrics {
 #define COUNTER(field, name, help)   struct counter field;

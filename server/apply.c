@@ -104,6 +104,7 @@ static void apply_done(struct job *job)
     }
     admission_ends(l->server->admission);
     j->finished(l, j);
+    presence_leave(&l->server->presence, j->request.database);
     receiving_batch_ends(l, j->message->batch.text_len);
     if (job->rc == SYNC_OK) hook_applied(l, j);
     if (j->message != NULL) message_deinit(j->message);
@@ -145,6 +146,7 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
     j->site = *site;
     j->finished = finished;
     j->began_ns = system_monotonic_ns();
+    presence_hold(&l->server->presence, j->request.database);
     receiving_batch_begins(l, m->batch.text_len);
     admission_begins(l->server->admission);
     admission_batch_taken(l->server->admission, &l->config->limits, database, site, m->batch.fact_count,

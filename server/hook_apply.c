@@ -14,8 +14,9 @@ struct judging {
     char database[HOOK_DATABASE_MAX];
 };
 
-static void free_judging(struct judging *g)
+static void free_judging(struct loop *l, struct judging *g)
 {
+    presence_leave(&l->server->presence, g->who.database);
     hook_identity_unref(g->identity);
     free(g);
 }
@@ -78,7 +79,7 @@ static void answered(struct loop *l, struct hook_ask *a)
         /* The message stays with the question: a late hook may still read it. */
         g->who.refused(l, g->who.asker, a->message, rc, &ec);
     }
-    free_judging(g);
+    free_judging(l, g);
 }
 
 static void give_up(struct loop *l, struct judging *g, struct message *m)
@@ -89,7 +90,7 @@ static void give_up(struct loop *l, struct judging *g, struct message *m)
     if (g->who.judged != NULL) g->who.judged(l, g->who.asker);
     g->who.refused(l, g->who.asker, m, rc, &ec);
     free_message(m);
-    free_judging(g);
+    free_judging(l, g);
 }
 
 /* May they, and which of these changes? One call, so that a batch makes one trip to the hooks and back. Where
@@ -134,6 +135,7 @@ bool hook_apply(struct loop *l, const struct apply_asker *who, struct message *m
     g->who = *who;
     memcpy(g->database, who->database.bytes, who->database.len);
     g->who.database = slice_of(g->database, who->database.len);
+    presence_hold(&l->server->presence, g->who.database);
     g->identity = hook_identity_ref(who->identity);
     g->text_len = m->batch.text_len;
     receiving_batch_begins(l, g->text_len);

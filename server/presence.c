@@ -68,6 +68,7 @@ static void became_idle(struct presence *p, struct presence_entry *e)
     link_idle(p, e);
     if (p->idle_count <= PRESENCE_IDLE_MAX) return;
     struct presence_entry *oldest = p->oldest;
+    p->forgotten_ms = oldest->used_ms;
     unlink_idle(p, oldest);
     drop(p, oldest);
 }
@@ -229,13 +230,39 @@ void presence_leave(struct presence *p, struct slice database)
     pthread_mutex_unlock(&p->lock);
 }
 
+void presence_hold(struct presence *p, struct slice database)
+{
+    if (!p->enabled) return;
+    pthread_mutex_lock(&p->lock);
+    struct presence_entry *e = *place_of(p, database);
+    assert(e != NULL && e->state == ENTRY_HERE && e->users > 0);
+    e->users++;
+    pthread_mutex_unlock(&p->lock);
+}
+
 /* ---- eviction */
+
+/* The lock is held. A time of use may be a moment behind `now`. */
+static bool is_idle(const struct presence *p, const struct presence_entry *e, uint64_t now, uint64_t idle_ms)
+{
+    uint64_t used_ms = e == NULL ? p->forgotten_ms : e->used_ms;
+    if (e != NULL && (e->state != ENTRY_HERE || e->users > 0)) return false;
+    return now >= used_ms && now - used_ms >= idle_ms;
+}
+
+bool presence_is_idle(struct presence *p, struct slice database, uint64_t now, uint64_t idle_ms)
+{
+    pthread_mutex_lock(&p->lock);
+    bool idle = is_idle(p, *place_of(p, database), now, idle_ms);
+    pthread_mutex_unlock(&p->lock);
+    return idle;
+}
 
 bool presence_begin_evicting(struct presence *p, struct slice database, uint64_t now, uint64_t idle_ms)
 {
     pthread_mutex_lock(&p->lock);
     struct presence_entry *e = *place_of(p, database);
-    bool idle = e == NULL || (e->state == ENTRY_HERE && e->users == 0 && now - e->used_ms >= idle_ms);
+    bool idle = is_idle(p, e, now, idle_ms);
     if (idle && e == NULL)
         e = add(p, database);
     else if (idle)
@@ -281,6 +308,7 @@ enum sync_err presence_start(struct presence *p, struct server *server, struct e
     p->buckets = calloc(PRESENCE_BUCKETS, sizeof *p->buckets);
     if (p->buckets == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the table of databases");
     (void)pthread_mutex_init(&p->lock, NULL);
+    p->forgotten_ms = now_ms();
     p->enabled = true;
     return SYNC_OK;
 }

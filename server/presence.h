@@ -9,8 +9,9 @@
  * restored while others go on. Whoever enters meanwhile waits for the same. When the object store cannot be
  * reached they are refused: a database that is not here may be there, and must not begin anew.
  *
- * A database that somebody is in is not evicted. An apply that outlives its exchange is safe all the same: it
- * is queued at the shard before the eviction's mark, which then finds a newer stamp.
+ * A database that somebody is in is not evicted. A batch is in it by itself, from when it is given to hooks
+ * or the shard until it is answered: it may outlive the exchange or the session that brought it, and must not
+ * reach the shard after the database has left that, where it would begin anew.
  *
  * Memory: an entry for each database in use, and for up to PRESENCE_IDLE_MAX that were.
  *
@@ -47,7 +48,8 @@ struct presence {
     struct presence_entry **buckets;
     struct presence_entry *newest, *oldest; /* of those that nobody is in, by last use */
     size_t idle_count;
-    atomic_bool stopping; /* cancels restores */
+    uint64_t forgotten_ms; /* monotonic: those without an entry were last used no later than that */
+    atomic_bool stopping;  /* cancels restores */
 };
 
 enum sync_err presence_start(struct presence *p, struct server *server, struct err_ctx *ec);
@@ -60,8 +62,14 @@ void presence_stop(struct presence *p);   /* nobody waits any more; all-zero one
 bool presence_enter(struct presence *p, struct slice database, struct presence_wait *w);
 void presence_leave(struct presence *p, struct slice database);
 
-/* Eviction, on a thread of its own: true when nobody is in the database and nobody was for idle_ms; whoever
- * enters from then on waits until presence_evicted(). now_ms is monotonic. */
+/* The caller, or whom it works for, is in the database: enters it once more. */
+void presence_hold(struct presence *p, struct slice database);
+
+/* ---- eviction, on a thread of its own. now_ms is monotonic. */
+
+/* Is nobody in the database, and was nobody for idle_ms? */
+bool presence_is_idle(struct presence *p, struct slice database, uint64_t now_ms, uint64_t idle_ms);
+/* The same; and whoever enters from then on waits until presence_evicted(). */
 bool presence_begin_evicting(struct presence *p, struct slice database, uint64_t now_ms, uint64_t idle_ms);
 /* Does somebody wait for it? Then it is better given up. */
 bool presence_is_wanted(struct presence *p, struct slice database);

@@ -42,13 +42,13 @@ static void tell(struct server *s, struct slice database, const struct restore_r
 }
 
 /* What was just read from beginning to end is verified. And what is not in it makes the next one due: all of
- * it, where there is a new server site id. */
+ * it, where there is a new server site id, since that snapshot tells the old one. */
 static void note_down(struct server *s, struct slice database, const struct restore_result *r)
 {
     struct err_ctx ignored; /* without the note a snapshot too many is taken */
     struct snapshot_note note = {0};
     if (!r->found) return;
-    if (r->from_snapshot && r->complete)
+    if (r->from_snapshot && r->keeps_site)
         note = (struct snapshot_note){
             .newest = r->snapshot.stamp, .made_ms = r->snapshot.made_ms, .before = r->before.stamp};
     (void)snapshot_note_down(s, database, &note, &ignored);
@@ -80,9 +80,16 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
         return err_set(ec, SYNC_EBUSY, "it is not on this disk, and the object store cannot be reached");
     gauge_add(&s->metrics.snapshot.restoring, 1);
     system_random(&q.new_site, sizeof q.new_site);
-    enum sync_err rc = restore_database(&q, &result, ec);
-    /* What an interrupted restore left, of a database that the object store does not know after all. */
-    if (rc == SYNC_OK && !result.found) rc = import_shard_remove(&shard, ec);
+    /* First what an interrupted restore or removal left here, the end of which is the note of how it was. */
+    enum sync_err rc = import_shard_remove(&shard, ec);
+    bool left = false;
+    struct left_note note;
+    if (rc == SYNC_OK) rc = shard_left_note(server_shard(s, database), database, &left, &note, ec);
+    if (rc == SYNC_OK && left) q.left = &note;
+    if (rc == SYNC_OK) rc = restore_database(&q, &result, ec);
+    if (rc == SYNC_OK && left && !result.found)
+        rc = err_set(ec, SYNC_EFORMAT,
+                     "it left this disk for the object store, which has nothing of it any more");
     if (rc == SYNC_OK) note_down(s, database, &result);
     gauge_add(&s->metrics.snapshot.restoring, -1);
     if (rc == SYNC_OK) {

@@ -195,6 +195,7 @@ static enum sync_err sweep_database(struct retention *r, struct slice database, 
     if (now_ms <= horizon_ms) return SYNC_OK;
     struct view *v = NULL;
     enum sync_err rc = view_open(server_shard(r->server, database), database, &v, ec);
+    if (rc == SYNC_EBUSY) return SYNC_OK; /* it has left this disk meanwhile */
     if (rc != SYNC_OK) return rc;
     struct site_id server_site = view_database(v)->server_site;
     view_close(v);
@@ -206,7 +207,7 @@ static enum sync_err sweep_database(struct retention *r, struct slice database, 
         rc = sweep_step(r, database, now_ms - horizon_ms, &floor, &position, pruned, ec);
     } while (rc == SYNC_OK && position.len > 0 && !is_stopping(r, stop));
     buf_deinit(&position);
-    return rc;
+    return rc == SYNC_EBUSY ? SYNC_OK : rc; /* likewise */
 }
 
 /* The databases of one shard, in order. */

@@ -8,6 +8,7 @@
 #include "server/system.h"
 #include "server/tls.h"
 #include "server/version.h"
+#include "storage/left_note.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +94,25 @@ static uint32_t loops_wanted(const struct config *config)
     return processors < LOOPS_DEFAULT_MAX ? (uint32_t)processors : LOOPS_DEFAULT_MAX;
 }
 
+/* Databases that have left the disk are not new to a server that cannot look for them. */
+static enum sync_err check_all_here(struct server *s, struct err_ctx *ec)
+{
+    for (uint32_t i = 0; i < store_shard_count(s->store) && !server_keeps_databases_there(s); i++) {
+        char name[DATABASE_ID_MAX];
+        size_t len;
+        bool found = false;
+        enum sync_err rc = shard_any_elsewhere(store_shard(s->store, i), name, &len, &found, ec);
+        if (rc != SYNC_OK) return rc;
+        if (found)
+            return err_set(
+                ec, SYNC_ECONFIG,
+                "%s: database %.*s, and maybe others, has left this disk for an object store: start "
+                "with that one configured, and object.log on",
+                s->config->storage.data_dir, (int)len, name);
+    }
+    return SYNC_OK;
+}
+
 static enum sync_err open_store(struct server *s, struct err_ctx *ec)
 {
     const struct store_config cfg = {
@@ -119,7 +139,7 @@ static enum sync_err open_store(struct server *s, struct err_ctx *ec)
             log_warn(&s->logger, LOG_STORAGE, "store.torn_log", LOG_U64("shard", i), LOG_U64("bytes", bytes),
                      LOG_STR("next", "cut off and kept in the file TORN; see docs/storage-format.md"));
     }
-    return SYNC_OK;
+    return check_all_here(s, ec);
 }
 
 static enum sync_err start_store_threads(struct server *s, struct err_ctx *ec)
@@ -168,6 +188,7 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = shared_log_start(&s->shared_log, s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
     if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, ec);
+    if (rc == SYNC_OK) rc = eviction_start(&s->eviction, s, ec);
     if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
 }
@@ -249,6 +270,7 @@ bool server_stop(struct server *s)
                      s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);
     retention_stop(&s->retention);
+    eviction_stop(&s->eviction);
     snapshots_stop(&s->snapshots);
     shared_log_stop_threads(&s->shared_log);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);

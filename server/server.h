@@ -16,6 +16,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/sync_metrics.h"
+#include "server/eviction.h"
 #include "server/hook_gate.h"
 #include "server/job.h"
 #include "server/limit.h"
@@ -50,6 +51,7 @@ struct server {
     struct objects objects;
     struct presence presence;
     struct snapshots snapshots;
+    struct eviction eviction;
     struct shared_log shared_log;
     struct hook_gate hooks;
     struct store_thread *store_threads; /* one a shard */

@@ -191,6 +191,14 @@ bool shared_log_is_ready(struct shared_log *l, const char **ret)
     return c->ready_backlog_bytes == 0 || bytes <= c->ready_backlog_bytes;
 }
 
+bool shared_log_is_ours(struct shared_log *l)
+{
+    uint32_t count = l->started ? atomic_load(&l->uploader_count) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (atomic_load(&l->uploaders[i].lost)) return false;
+    return count > 0;
+}
+
 bool shared_log_meta(struct shared_log *l, struct log_meta *ret)
 {
     if (!l->started || atomic_load(&l->uploader_count) == 0) return false;

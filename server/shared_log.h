@@ -66,6 +66,9 @@ void shared_log_accepted(struct shared_log *l, struct slice database, size_t byt
  * for ever. */
 bool shared_log_is_ready(struct shared_log *l, const char **ret);
 
+/* Is it open, and has no other server taken it over, as far as is known? */
+bool shared_log_is_ours(struct shared_log *l);
+
 /* The log's description, once it is open: restores and the tidying need it. */
 bool shared_log_meta(struct shared_log *l, struct log_meta *ret);
 

@@ -20,20 +20,27 @@ void key_counter(struct key *ret)
     key_kind_prefix(0, KEY_COUNTER, ret);
 }
 
-void key_database(struct slice name, struct key *ret)
+static void key_named(enum key_kind kind, struct slice name, struct key *ret)
 {
     assert(name.len <= 255);
-    key_kind_prefix(0, KEY_DATABASE, ret);
+    key_kind_prefix(0, kind, ret);
     if (name.len > 0) memcpy(ret->bytes + ret->len, name.bytes, name.len);
     ret->len += (uint32_t)name.len;
 }
 
+void key_database(struct slice name, struct key *ret)
+{
+    key_named(KEY_DATABASE, name, ret);
+}
+
 void key_snapshot_note(struct slice name, struct key *ret)
 {
-    assert(name.len <= 255);
-    key_kind_prefix(0, KEY_SNAPSHOT_NOTE, ret);
-    if (name.len > 0) memcpy(ret->bytes + ret->len, name.bytes, name.len);
-    ret->len += (uint32_t)name.len;
+    key_named(KEY_SNAPSHOT_NOTE, name, ret);
+}
+
+void key_left(struct slice name, struct key *ret)
+{
+    key_named(KEY_LEFT, name, ret);
 }
 
 void key_waiting(uint32_t database, struct key *ret)

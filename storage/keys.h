@@ -2,8 +2,9 @@
  *
  *     database number u32 BE | kind byte | rest
  *
- * Number 0 is the shard itself: its counter, the record of each database by name, the mark of each database
- * that waits for its upload by number, and in shard 0 how far each partition of the shared log is, by its
+ * Number 0 is the shard itself: its counter, by name the record of each database, the note of its newest
+ * snapshot and that of its having left, the mark of each database that waits for its upload by number, and in
+ * shard 0 how far each partition of the shared log is, by its
  * number. Every other number is one database:
  *
  *     cell             table part, row part, column part
@@ -43,6 +44,7 @@ enum key_kind {
     KEY_MIGRATION = 'm',
     KEY_MIGRATION_INDEX = 'i',
     KEY_TOMBSTONE = 't',
+    KEY_LEFT = 'e',      /* of number 0 */
     KEY_LOG_STATE = 's', /* of number 0 */
     KEY_WAITING = 'w',   /* of number 0 */
 };
@@ -81,6 +83,7 @@ void key_counter(struct key *ret);
 void key_database(struct slice name, struct key *ret);
 
 void key_snapshot_note(struct slice name, struct key *ret); /* likewise */
+void key_left(struct slice name, struct key *ret);          /* likewise */
 void key_waiting(uint32_t database, struct key *ret);
 void key_log_state(uint32_t partition, struct key *ret);
 

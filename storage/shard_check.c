@@ -94,6 +94,7 @@ static enum sync_err check_entry(struct walk *w, struct slice key_bytes, struct 
     case KEY_COUNTER:
     case KEY_SNAPSHOT_NOTE:
     case KEY_DATABASE:
+    case KEY_LEFT:
     case KEY_LOG_STATE:
     case KEY_WAITING: break; /* of number 0 only */
     }

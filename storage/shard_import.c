@@ -1,5 +1,6 @@
 #include "storage/shard_import.h"
 
+#include "storage/left_note.h"
 #include "storage/shard_write.h"
 
 /* Every function here is one group about one database. Ends it: commits what `rc` says went well; otherwise
@@ -14,6 +15,11 @@ static enum sync_err end(struct group *g, struct database *d, enum sync_err rc, 
     group_end(g);
     if (rc != SYNC_OK) err_wrap(ec, "database %.*s", SLICE_ARG(name));
     return rc;
+}
+
+static enum sync_err no_memory(struct err_ctx *ec)
+{
+    return err_set(ec, SYNC_ENOMEM, "no memory to move a database");
 }
 
 static enum sync_err begin(struct group *g, struct shard *sh, struct slice name, struct database **ret,
@@ -90,6 +96,26 @@ enum sync_err shard_import_entries(struct shard *sh, struct slice database, cons
     return end(&g, d, rc, database, ec);
 }
 
+static enum sync_err drop_left_note(struct group *g, const struct database *d, struct err_ctx *ec)
+{
+    struct key key;
+    key_left(database_name(d), &key);
+    return overlay_delete(&g->overlay, key_slice(&key)) ? SYNC_OK : no_memory(ec);
+}
+
+static enum sync_err put_left_note(struct group *g, const struct database *d, struct err_ctx *ec)
+{
+    const struct left_note note = {.last = d->record.last, .server_site = d->record.server_site};
+    struct key key;
+    uint8_t *bytes = arena_get(&g->overlay.arena, LEFT_NOTE_BYTES);
+    if (bytes == NULL) return no_memory(ec);
+    left_note_put(&note, bytes);
+    key_left(database_name(d), &key);
+    return overlay_put(&g->overlay, key_slice(&key), 0, slice_of(bytes, LEFT_NOTE_BYTES), false)
+               ? SYNC_OK
+               : no_memory(ec);
+}
+
 enum sync_err shard_import_finish(struct shard *sh, struct slice database, const struct import_record *record,
                                   struct err_ctx *ec)
 {
@@ -104,6 +130,7 @@ enum sync_err shard_import_finish(struct shard *sh, struct slice database, const
         d->record.asks = record->asks;
         if (stamp_cmp(&record->last, &d->record.last) > 0) d->record.last = record->last;
         d->changed = true;
+        rc = drop_left_note(&g, d, ec);
     }
     return end(&g, d, rc, database, ec);
 }
@@ -115,7 +142,7 @@ enum sync_err shard_leave(struct shard *sh, struct slice database, const struct 
     struct database *d;
     bool leaving = false;
     enum sync_err rc = begin(&g, sh, database, &d, ec);
-    if (rc == SYNC_OK && d->exists && d->record.state == DATABASE_LIVE &&
+    if (rc == SYNC_OK && d->exists && d->record.state == DATABASE_LIVE && !d->waiting &&
         stamp_cmp(&d->record.last, last) == 0) {
         d->record.state = DATABASE_LEAVING;
         d->changed = leaving = true;
@@ -138,8 +165,7 @@ static enum sync_err remove_keys(struct group *g, const struct database *d, size
     for (size_t i = 0; i < keys_max && rc == SYNC_OK && *ret_more; i++) {
         struct slice key, value;
         rc = scan_next(scan, ret_more, &key, &value, ec);
-        if (rc == SYNC_OK && *ret_more && !overlay_delete(&g->overlay, key))
-            rc = err_set(ec, SYNC_ENOMEM, "no memory to remove a database");
+        if (rc == SYNC_OK && *ret_more && !overlay_delete(&g->overlay, key)) rc = no_memory(ec);
     }
     scan_close(scan);
     return rc;
@@ -156,13 +182,15 @@ enum sync_err shard_remove_step(struct shard *sh, struct slice database, size_t 
         rc = err_set(ec, SYNC_EBUSY, "it is in use");
         d = NULL;
     }
+    /* That it is not LIVE is on the disk. What a crash brings back of these steps is removed once more. */
+    g.lazy = true;
     if (rc == SYNC_OK && d->exists) {
         rc = remove_keys(&g, d, keys_max, &more, ec);
         if (rc == SYNC_OK && !more) {
             struct key mark;
             key_waiting(d->record.number, &mark);
-            if (!overlay_delete(&g.overlay, key_slice(&mark)))
-                rc = err_set(ec, SYNC_ENOMEM, "no memory to remove a database");
+            if (!overlay_delete(&g.overlay, key_slice(&mark))) rc = no_memory(ec);
+            if (rc == SYNC_OK && d->record.state == DATABASE_LEAVING) rc = put_left_note(&g, d, ec);
             d->waiting = false;
             d->exists = false;
             d->changed = true;

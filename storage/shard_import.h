@@ -47,12 +47,14 @@ enum sync_err shard_import_entries(struct shard *sh, struct slice database, cons
 enum sync_err shard_import_finish(struct shard *sh, struct slice database, const struct import_record *record,
                                   struct err_ctx *ec);
 
-/* Marks it LEAVING, if it is LIVE and nothing was accepted since `last`; else *ret_leaving is false. */
+/* Marks it LEAVING, if it is LIVE, nothing was accepted since `last`, and nothing waits for its upload; else
+ * *ret_leaving is false. The caller knows that the object store has everything up to `last`. */
 enum sync_err shard_leave(struct shard *sh, struct slice database, const struct stamp *last,
                           bool *ret_leaving, struct err_ctx *ec);
 
 /* Removes up to keys_max keys of a database that is RESTORING or LEAVING; with the last of them its record
- * goes, and *ret_gone is true. One that is not here is gone. Errors: SYNC_EBUSY when it is LIVE. */
+ * goes, and *ret_gone is true; of one that was LEAVING a note stays (left_note.h). One that is not here is
+ * gone. Not synced: it begins with a mark that is. Errors: SYNC_EBUSY when it is LIVE. */
 enum sync_err shard_remove_step(struct shard *sh, struct slice database, size_t keys_max, bool *ret_gone,
                                 struct err_ctx *ec);
 

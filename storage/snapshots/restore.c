@@ -174,14 +174,30 @@ static enum sync_err from_log(struct restoring *r, struct log_summary *ret, stru
 
 /* ---- the end */
 
+static struct stamp reached(const struct restoring *r, const struct log_summary *log)
+{
+    bool by_snapshot = r->result.from_snapshot && stamp_cmp(&r->head.stamp, &log->last) > 0;
+    return by_snapshot ? r->head.stamp : log->last;
+}
+
+/* Is it as it was when it left this disk? Then nothing is missing, however the servers ended since. */
+static bool is_as_it_left(const struct restoring *r, const struct log_summary *log)
+{
+    const struct left_note *left = r->q->left;
+    const struct stamp to = reached(r, log);
+    if (left == NULL || stamp_cmp(&to, &left->last) != 0) return false;
+    return !log->gap || (r->result.from_snapshot && stamp_cmp(&r->head.stamp, &left->last) == 0);
+}
+
 /* A snapshot that could not be used was to hold what came before its stamp: the one that was used, or none,
  * and the log behind it must reach at least as far, without a gap. */
 static bool is_complete(const struct restoring *r, const struct log_summary *log)
 {
-    const struct stamp *reached = &log->last;
-    if (r->result.from_snapshot && stamp_cmp(&r->head.stamp, reached) > 0) reached = &r->head.stamp;
+    const struct stamp to = reached(r, log);
+    if (is_as_it_left(r, log)) return true;
+    if (r->q->left != NULL && stamp_cmp(&to, &r->q->left->last) < 0) return false;
     if (r->q->log == NULL || log->gap) return false;
-    if (r->result.set_aside > 0 && stamp_cmp(reached, &r->aside) < 0) return false;
+    if (r->result.set_aside > 0 && stamp_cmp(&to, &r->aside) < 0) return false;
     return log->closed || log->object_durable;
 }
 
@@ -193,7 +209,8 @@ static void make_record(struct restoring *r, const struct log_summary *log)
     struct import_record *record = &r->result.record;
     bool log_is_newer =
         log->found && (!r->result.from_snapshot || stamp_cmp(&log->last, &r->head.stamp) >= 0);
-    bool keeps = r->result.complete && log->closed && !r->q->always_new_site;
+    bool as_it_left = is_as_it_left(r, log);
+    bool keeps = r->result.complete && (log->closed || as_it_left) && !r->q->always_new_site;
     if (r->result.from_snapshot)
         *record = (struct import_record){.server_site = r->head.server_site,
                                          .last = r->head.stamp,
@@ -204,6 +221,8 @@ static void make_record(struct restoring *r, const struct log_summary *log)
         record->last = log->last;
         if (stamp_cmp(&log->pruned, &record->pruned) > 0) record->pruned = log->pruned;
     }
+    if (as_it_left) record->server_site = r->q->left->server_site;
+    r->result.keeps_site = keeps;
     if (keeps) return;
     record->server_site = r->q->new_site;
     record->asks = !r->result.complete && !r->q->always_new_site;

@@ -6,13 +6,15 @@
  *
  * Which server site id the database has afterwards decides whether clients count on what they were told. It
  * keeps its own when the store is known to hold everything that was ever acknowledged: the log says so
- * (log_reader.h: closed, object_durable), and nothing that could be needed was unreadable. Otherwise it gets
+ * (log_reader.h: closed, object_durable), and nothing that could be needed was unreadable; or it left this
+ * very disk, and all that it had then is there (left_note.h). Otherwise it gets
  * a new one, and asks every site for what it has (protocol section 8.6).
  *
  * Threads: the caller's, which blocks; the object reader's fetch ahead. */
 #ifndef STORAGE_SNAPSHOTS_RESTORE_H
 #define STORAGE_SNAPSHOTS_RESTORE_H
 
+#include "storage/left_note.h"
 #include "storage/objects/object_store.h"
 #include "storage/shard_import.h"
 #include "storage/snapshots/log_source.h"
@@ -40,6 +42,8 @@ struct restore_request {
     const struct import_target *target;
     struct site_id new_site; /* random: to be used where the old one cannot be kept */
     bool always_new_site;    /* a copy beside the original, or an earlier state of it */
+    const struct left_note
+        *left; /* how it was when it left this disk; NULL: it did not, as far as is known */
     /* A snapshot was set aside. May be NULL. */
     void (*warn)(void *arg, struct slice key, const struct err_ctx *why);
     void *warn_arg;
@@ -52,6 +56,7 @@ struct restore_result {
     uint64_t snapshot_facts, log_facts;
     uint32_t set_aside; /* snapshots that could not be read */
     bool complete;      /* nothing that was acknowledged can be missing */
+    bool keeps_site;    /* it has the server site id that it had before */
     struct import_record record;
 };
 

@@ -113,6 +113,11 @@ Test(config, what_needs_an_object_store_is_refused_without_one)
         "storage.durability (--durability): object needs an object store: s3.bucket or object.dir");
     bad(STRINGS(), STRINGS("DISK_EVICTION_ENABLED=true"), FILES(),
         "diskEviction.enabled (DISK_EVICTION_ENABLED): needs an object store: s3.bucket or object.dir");
+    bad(STRINGS("--object-dir", "/o", "--object-log", "false"), STRINGS("DISK_EVICTION_ENABLED=true"),
+        FILES(),
+        "diskEviction.enabled (DISK_EVICTION_ENABLED): needs the shared log, and object.log (--object-log) "
+        "is "
+        "false");
     bad(STRINGS("--object-dir=x"), STRINGS("S3_BUCKET=y"), FILES(),
         "object.dir (--object-dir) and s3.bucket (S3_BUCKET): there is one object store");
     bad(STRINGS("--object-dir=x", "--limit-message-bytes=200000000"), STRINGS(), FILES(),
