@@ -25,7 +25,7 @@ struct snapshot_made {
 
 /* Errors: those of the view and of the object store; SYNC_ECANCELED when cfg->call.cancel was raised. */
 enum sync_err snapshot_write(struct object_store *s, const struct object_writer_config *cfg, struct view *v,
-                             struct slice database, uint64_t made_ms, struct snapshot_made *ret,
+                             struct snapshot_place at, uint64_t made_ms, struct snapshot_made *ret,
                              struct err_ctx *ec);
 
 #endif
