@@ -71,12 +71,14 @@ static void answered(struct loop *l, struct hook_ask *a)
     struct judging *g = a->context;
     struct err_ctx ec;
     enum sync_err rc = hook_ask_error(a, SYNC_EFORBIDDEN, &ec);
-    receiving_batch_ends(l, g->text_len);
+    if (rc == SYNC_OK)
+        receiving_batch_ends(l, g->text_len);
+    else
+        a->held_bytes = g->text_len; /* a hook that is late may still read it: it stays with the question */
     if (g->who.judged != NULL) g->who.judged(l, g->who.asker);
     if (rc == SYNC_OK) {
         approved(l, g, a);
     } else {
-        /* The message stays with the question: a late hook may still read it. */
         g->who.refused(l, g->who.asker, a->message, rc, &ec);
     }
     free_judging(l, g);
