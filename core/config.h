@@ -139,7 +139,12 @@ struct config_object {
     bool log;            /* write the shared log */
     uint32_t partitions; /* of the shared log; 0: as the bucket says, 1 for a new one */
     uint64_t log_tick_ms;
-    size_t log_bytes;        /* of one log object, about */
+    size_t log_bytes;         /* of one log object, about */
+    uint32_t segment_objects; /* become one segment; 0: none do */
+    size_t segment_bytes;     /* of one, at most */
+    uint64_t log_clean_ms;    /* between two looks at what snapshots cover */
+    uint64_t log_grace_ms;    /* until what was replaced is deleted */
+    uint32_t log_deletes_per_s;
     uint32_t ack_timeout_ms; /* of DURABILITY_OBJECT */
     uint64_t snapshot_interval_ms;
     uint64_t snapshot_changes;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { WARN_INTERVAL_S = 30 };
+enum { WARN_INTERVAL_S = 30, SEGMENT_SHARE = 16 };
 
 static struct server *server_of(const struct log_uploader *u)
 {
@@ -39,7 +39,9 @@ enum sync_err log_uploader_open(struct log_uploader *u, struct shared_log *log, 
     *u = (struct log_uploader){.log = log, .partition = partition};
     memcpy(cfg.writer, log->writer, sizeof cfg.writer);
     memcpy(cfg.run, log->run, sizeof cfg.run);
-    return log_writer_open(&cfg, &u->writer, ec);
+    enum sync_err rc = log_writer_open(&cfg, &u->writer, ec);
+    if (rc == SYNC_OK) atomic_store(&u->number, log_writer_number(u->writer));
+    return rc;
 }
 
 /* ---- what is told */
@@ -142,6 +144,7 @@ static uint64_t step(struct log_uploader *u, bool *ret_go_on)
     bool follows = server_of(u)->config->storage.durability == DURABILITY_OBJECT;
     uint64_t accepted = atomic_load(&u->log->accepted);
     enum sync_err rc = log_writer_step(u->writer, &result, &info, &ec);
+    atomic_store(&u->number, log_writer_number(u->writer));
     if (rc == SYNC_ECANCELED) return 0;
     if (rc != SYNC_OK) result = LOG_WAITS;
     if (result == LOG_LOST) {
@@ -161,7 +164,9 @@ static uint64_t step(struct log_uploader *u, bool *ret_go_on)
     u->failures = 0;
     if (result == LOG_WROTE) count(u, &info);
     if (result == LOG_WROTE && (info.more || follows)) return 0;
-    return server_of(u)->config->object.log_tick_ms;
+    /* A little more than the tick, so that the requests which make segments are paid for by fewer objects. */
+    uint64_t tick_ms = server_of(u)->config->object.log_tick_ms;
+    return tick_ms + tick_ms / SEGMENT_SHARE;
 }
 
 static void *run(void *arg)

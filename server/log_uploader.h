@@ -18,6 +18,7 @@ struct log_uploader {
     uint64_t warned_ns;         /* when that was told last */
     uint64_t drained;           /* log->accepted when everything up to it was uploaded */
     bool idle;                  /* nothing waited at the last look */
+    _Atomic uint64_t number;    /* of the newest object that is confirmed and noted */
     _Atomic uint64_t oldest_ms; /* wall clock: since when what waits has been waiting; 0: nothing does */
     _Atomic uint64_t backlog_bytes;
     _Atomic uint64_t backlog_databases;

@@ -55,11 +55,15 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
  * and a long message is gathered in a buffer of its own anyway. */
 enum { WS_RECEIVE_BYTES = 2048 };
 
+/* Of one send(). Unsaid it would be rx_buffer_size: a system call and a turn of the loop for each 2 KiB. */
+enum { SEND_BYTES_MAX = 1 << 20 };
+
 static const struct lws_protocols protocols[] = {
     {.name = "sync",
      .callback = on_lws,
      .per_session_data_size = sizeof(struct connection),
-     .rx_buffer_size = WS_RECEIVE_BYTES},
+     .rx_buffer_size = WS_RECEIVE_BYTES,
+     .tx_packet_size = SEND_BYTES_MAX},
     {0},
 };
 

@@ -39,7 +39,7 @@ static enum sync_err write_and_verify(struct server *s, struct snapshot_place at
     const struct object_call call = {.timeout_ms = TAKE_CALL_MS, .cancel = cancel};
     if (objects == NULL) return err_set(ec, SYNC_EBUSY, "the object store cannot be reached");
     cfg.call.cancel = cancel;
-    enum sync_err rc = snapshot_write(objects, &cfg, v, at, system_wall_ms(), ret, ec);
+    enum sync_err rc = snapshot_write(objects, &cfg, v, at, system_wall_ms(), s->shared_log.run, ret, ec);
     if (rc != SYNC_OK) return rc;
     rc = snapshot_verify(objects, &call, at, ret, ec);
     if (rc == SYNC_EFORMAT) {

@@ -23,6 +23,12 @@ static enum sync_err next(void *arg, struct moved_entry *ret, struct stamp *ret_
     return s->reader == NULL ? SYNC_OK : log_reader_next(s->reader, ret, ret_pruned, ret_found, ec);
 }
 
+static void has_snapshot(void *arg, const uint8_t *run)
+{
+    struct shared_log_source *s = arg;
+    if (s->reader != NULL) log_reader_has_snapshot(s->reader, run);
+}
+
 static void summary(void *arg, struct log_summary *ret)
 {
     const struct shared_log_source *s = arg;
@@ -41,6 +47,10 @@ struct log_source shared_log_source(struct shared_log_source *s, struct object_s
                                     const struct object_call *call, const uint8_t *run)
 {
     *s = (struct shared_log_source){.objects = objects, .call = call, .run = run};
-    return (struct log_source){
-        .arg = s, .open = open_log, .next = next, .summary = summary, .close = close_log};
+    return (struct log_source){.arg = s,
+                               .open = open_log,
+                               .next = next,
+                               .has_snapshot = has_snapshot,
+                               .summary = summary,
+                               .close = close_log};
 }

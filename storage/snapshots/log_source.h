@@ -14,6 +14,8 @@ struct log_source {
                           struct err_ctx *ec);
     enum sync_err (*next)(void *arg, struct moved_entry *ret, struct stamp *ret_pruned, bool *ret_found,
                           struct err_ctx *ec);
+    /* Told after open(), where the facts come from a snapshot: log_reader_has_snapshot(). May be NULL. */
+    void (*has_snapshot)(void *arg, const uint8_t *run);
     void (*summary)(void *arg, struct log_summary *ret);
     void (*close)(void *arg); /* also what was not opened */
 };

@@ -166,6 +166,8 @@ static enum sync_err from_log(struct restoring *r, struct log_summary *ret, stru
     if (log == NULL) return SYNC_OK;
     enum sync_err rc = log->open(log->arg, r->q->database, r->result.from_snapshot ? &r->head.stamp : NULL,
                                  r->q->until_ms, ec);
+    if (rc == SYNC_OK && r->result.from_snapshot && r->head.has_run && log->has_snapshot != NULL)
+        log->has_snapshot(log->arg, r->head.run);
     while (rc == SYNC_OK) {
         rc = log->next(log->arg, &e, &pruned, &found, ec);
         if (rc != SYNC_OK || !found) break;
@@ -231,7 +233,8 @@ static void make_record(struct restoring *r, const struct log_summary *log)
     r->result.keeps_site = keeps;
     if (keeps) return;
     record->server_site = r->q->new_site;
-    record->asks = !r->result.complete && !r->q->always_new_site;
+    /* Whom the server before did not come to ask is asked by this one. */
+    record->asks = (record->asks || !r->result.complete) && !r->q->always_new_site;
 }
 
 enum sync_err restore_database(const struct restore_request *q, struct restore_result *ret,

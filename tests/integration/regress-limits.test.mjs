@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
-import { request } from './lib/http.mjs';
+import { cell, transactionAt } from './lib/facts.mjs';
+import { HttpClient, request } from './lib/http.mjs';
 import { startServer } from './lib/server.mjs';
 import { Session } from './lib/session.mjs';
 import { PATIENCE, until, within } from './lib/wait.mjs';
@@ -101,7 +102,11 @@ test('an answer that is not read is given up after limits.httpTimeoutMs', async 
   t.after(() => socket.destroy());
   socket.on('error', () => {});
   socket.pause();
-  // Answers pile up until the kernel takes no more, then the server has one that it cannot send.
-  socket.write('GET /sync/metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2000));
-  await until(() => hits(server, 'http_timeout'), 'the answer to be given up', 30_000);
+  // Answers pile up until the kernel takes no more, then the server has one that it cannot send: each is longer
+  // than what the kernel takes at once for a client that reads nothing.
+  const writer = new HttpClient(server, site(0));
+  await writer.apply('db1', transactionAt(site(0), 1_700_000_000_000, 0, [cell('t', [1], 'a', 'x'.repeat(200 << 10))]));
+  const ask = `GET /sync/db1/changes HTTP/1.1\r\nhost: x\r\nx-site-id: ${site(1)}\r\n\r\n`;
+  socket.write(ask.repeat(200));
+  await until(() => hits(server, 'http_timeout'), 'the answer to be given up', 90_000);
 });

@@ -182,8 +182,9 @@ static void prove(struct rig *r)
     struct err_ctx ec;
     if (!is_here(r) || r->written == 0) return;
     struct view *v = fixture_view(&r->x, "app");
-    cr_assert_eq(snapshot_write(r->objects, &cfg, v, snapshot_place_of(name()), r->made_ms++, &made, &ec),
-                 SYNC_OK, "%s", ec.text);
+    cr_assert_eq(
+        snapshot_write(r->objects, &cfg, v, snapshot_place_of(name()), r->made_ms++, NULL, &made, &ec),
+        SYNC_OK, "%s", ec.text);
     r->proved = view_database(v)->last;
     r->has_proof = true;
     view_close(v);

@@ -76,7 +76,8 @@ static struct snapshot_made take_snapshot_at(struct rig *r, struct snapshot_plac
     struct snapshot_made made;
     struct err_ctx ec;
     struct view *v = fixture_view(&r->from, name);
-    cr_assert_eq(snapshot_write(r->objects, &cfg, v, at, r->made_ms++, &made, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert_eq(snapshot_write(r->objects, &cfg, v, at, r->made_ms++, NULL, &made, &ec), SYNC_OK, "%s",
+                 ec.text);
     view_close(v);
     cr_assert_eq(snapshot_verify(r->objects, NULL, at, &made, &ec), SYNC_OK, "%s", ec.text);
     return made;
