@@ -15,6 +15,7 @@
 
 #include "core/config.h"
 #include "core/log.h"
+#include "core/seldom.h"
 #include "core/sync_metrics.h"
 #include "server/eviction.h"
 #include "server/hook_gate.h"
@@ -64,6 +65,7 @@ struct server {
     struct receiving receiving;
     struct admission *admission;
     struct limit_log limit_log;
+    struct seldom apply_failures;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
     _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */
     pthread_mutex_t lock;         /* guards nothing but the wait for `idle` */

@@ -354,10 +354,12 @@ enum sync_err log_writer_step(struct log_writer *w, enum log_step *ret, struct l
     enum sync_err rc = SYNC_OK;
     *ret = LOG_LOST;
     if (w->lost) return SYNC_OK;
-    if (w->object.len == 0) rc = make_object(w, ec);
+    bool again = w->object.len > 0;
+    if (!again) rc = make_object(w, ec);
     if (rc != SYNC_OK) return rc;
     *ret = LOG_IDLE;
     *ret_info = w->info;
+    if (again) ret_info->more = true; /* whatever came since it was made: the next step finds out */
     if (w->object.len == 0) return SYNC_OK;
     ret_info->pending_bytes = w->object.len;
     if (!w->created)
