@@ -54,8 +54,10 @@ static bool pause_for(struct log_cleaner *c, uint64_t wait_ms)
 static bool may_delete(void *arg)
 {
     struct log_cleaner *c = arg;
-    uint64_t per_s = config_of(c)->log_deletes_per_s;
-    return pause_for(c, per_s >= 1000 ? 1 : 1000 / per_s);
+    uint64_t now = now_ms(), apart_ms = 1000 / config_of(c)->log_deletes_per_s;
+    uint64_t next = c->deleted_ms + apart_ms;
+    c->deleted_ms = next > now ? next : now;
+    return next <= now ? !atomic_load(&c->log->stopping) : pause_for(c, next - now);
 }
 
 static enum sync_err covered(void *arg, struct slice database, struct stamp *ret, struct err_ctx *ec)

@@ -37,7 +37,8 @@ struct log_cleaner {
     bool has_lock;
     pthread_t thread;
     bool thread_started;
-    uint32_t failures; /* in a row */
+    uint64_t deleted_ms; /* when the last deletion was let through */
+    uint32_t failures;   /* in a row */
 };
 
 /* The log is open. Where object.segmentObjects is 0 nothing is merged, and only the filters are filled.
