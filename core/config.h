@@ -150,6 +150,7 @@ struct config_object {
     uint64_t snapshot_interval_ms;
     uint64_t snapshot_changes;
     uint32_t snapshots_retained;
+    uint64_t cleanup_interval_ms;
     uint32_t threads;
     uint64_t upload_bytes_per_s; /* 0: no ceiling */
     uint64_t ready_backlog_ms;   /* 0: does not count */

@@ -219,6 +219,11 @@ const struct option config_options[] = {
     {NUMBER("object.snapshotsRetained", object.snapshots_retained, 1, 1000),
      .flag = "object-snapshots-retained", .env = "SYNC_OBJECT_SNAPSHOTS_RETAINED", .initial = "5",
      .help = "Snapshots of a database that are kept."},
+    {NUMBER("object.cleanupIntervalMs", object.cleanup_interval_ms, 1000, 36525ull * DAY_MS),
+     .flag = "object-cleanup-interval-ms", .env = "SYNC_OBJECT_CLEANUP_INTERVAL_MS", .initial = "86400000",
+     .unit = "ms",
+     .help = "Time between two searches for what nobody needs any more: snapshots beyond the kept ones, "
+             "unfinished uploads, leftovers of probes. In a cluster the leader says when."},
     {NUMBER("object.threads", object.threads, 1, 64), .flag = "object-threads", .env = "SYNC_OBJECT_THREADS",
      .initial = "4", .help = "Threads that write and read snapshots in the object store."},
     {NUMBER("object.uploadBytesPerS", object.upload_bytes_per_s, 0, 1048576ull * MIB),
@@ -350,6 +355,11 @@ const struct option config_options[] = {
      .unit = "ms", .help = "A worker that is silent for so long does not count as live."},
     {BOOLEAN("coordinator.diagnostics", coordinator.diagnostics), .flag = "coordinator-diagnostics",
      .env = "SYNC_COORDINATOR_DIAGNOSTICS", .initial = "false", .help = "Log a line for every heartbeat."},
+    {NUMBER("coordinator.snapshotRoundMs", coordinator.snapshot_round_ms, 1000, 36525ull * DAY_MS),
+     .flag = "coordinator-snapshot-round-ms", .env = "SYNC_COORDINATOR_SNAPSHOT_ROUND_MS",
+     .initial = "3600000", .unit = "ms",
+     .help =
+         "Time between two rounds in which the leader has every instance take the snapshots that are due."},
     {NUMBER("coordinator.perTask.heartbeatIntervalMs", coordinator.per_task.heartbeat_interval_ms,
             ELECTION_HEARTBEAT_MS_MIN, ELECTION_TIME_MS_MAX),
      .flag = "coordinator-per-task-heartbeat-interval-ms",

@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/seldom.h"
 #include "core/sync_metrics.h"
+#include "server/cleanup.h"
 #include "server/eviction.h"
 #include "server/hook_gate.h"
 #include "server/job.h"
@@ -61,6 +62,7 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct cleanup cleanup;
     struct coordinator *coordinator; /* NULL: not enabled */
     struct receiving receiving;
     struct admission *admission;

@@ -204,6 +204,11 @@ enum sync_err shared_log_tidy(struct shared_log *l, struct log_tidy_result *ret,
     return log_cleaner_run(&l->cleaner, ret, ec);
 }
 
+void shared_log_stop_tidying(struct shared_log *l)
+{
+    atomic_store(&l->cleaner.cancel, true);
+}
+
 bool shared_log_is_ours(struct shared_log *l)
 {
     uint32_t count = l->started ? atomic_load(&l->uploader_count) : 0;

@@ -71,6 +71,9 @@ bool shared_log_is_ready(struct shared_log *l, const char **ret);
 /* Has the log merged and cleaned up now, where this server writes it: log_cleaner_run(). Blocks. */
 enum sync_err shared_log_tidy(struct shared_log *l, struct log_tidy_result *ret, struct err_ctx *ec);
 
+/* Ends such a round at its next request, and lets none begin: the server stops. */
+void shared_log_stop_tidying(struct shared_log *l);
+
 /* Is it open, and has no other server taken it over, as far as is known? */
 bool shared_log_is_ours(struct shared_log *l);
 

@@ -193,6 +193,13 @@ static enum sync_err delete_one(struct object_store *s, const struct object_call
     return object_delete(s, call, snapshot_key_slice(&key), ec);
 }
 
+static bool is_listed(const struct snapshot_list *l, const struct snapshot_id *id)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (snapshot_id_cmp(&l->entries[i].id, id) == 0) return true;
+    return false;
+}
+
 enum sync_err snapshot_thin_out(struct object_store *s, const struct object_call *call, struct slice database,
                                 const struct snapshot_id *good, uint32_t retained,
                                 struct snapshot_id *ret_before, struct err_ctx *ec)
@@ -202,6 +209,8 @@ enum sync_err snapshot_thin_out(struct object_store *s, const struct object_call
     *ret_before = (struct snapshot_id){0};
     enum sync_err rc = snapshot_list(s, call, database, &l, ec);
     if (rc != SYNC_OK) return rc;
+    if (!is_listed(&l, good))
+        rc = err_set(ec, SYNC_ENOTFOUND, "the snapshot that was verified is not there any more");
     for (size_t i = 0; i < l.count && rc == SYNC_OK; i++) {
         const struct snapshot_entry *e = &l.entries[i];
         if (snapshot_id_cmp(&e->id, good) > 0) continue;

@@ -41,7 +41,8 @@ enum sync_err snapshot_set_aside(struct object_store *s, const struct object_cal
 
 /* Deletes snapshots older than the `retained` newest good ones (at least 1), and notes about them. Called
  * after `good` was verified: it is never deleted, nor anything newer. *ret_before: the newest good one before
- * it, up to which the log can go; all zero when there is none. */
+ * it, up to which the log can go; all zero when there is none. Errors: SYNC_ENOTFOUND when `good` is not
+ * there: then nothing is deleted. Should it have been set aside since, it does not count as a good one. */
 enum sync_err snapshot_thin_out(struct object_store *s, const struct object_call *call, struct slice database,
                                 const struct snapshot_id *good, uint32_t retained,
                                 struct snapshot_id *ret_before, struct err_ctx *ec);
