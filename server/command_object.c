@@ -63,10 +63,11 @@ static int failed(const struct err_ctx *ec)
 
 /* ---- list */
 
-static enum sync_err list_one(struct object_work *w, struct slice database, struct err_ctx *ec)
+static enum sync_err list_one(struct object_work *w, struct snapshot_place at, struct err_ctx *ec)
 {
+    struct slice database = at.database;
     struct snapshot_list l;
-    enum sync_err rc = snapshot_list(w->objects, &w->call, database, &l, ec);
+    enum sync_err rc = snapshot_list(w->objects, &w->call, at, &l, ec);
     if (rc != SYNC_OK) return rc;
     for (size_t i = 0; i < l.count; i++) {
         char stamp[STAMP_TEXT + 1], made[32];
@@ -82,25 +83,56 @@ static enum sync_err list_one(struct object_work *w, struct slice database, stru
     return SYNC_OK;
 }
 
-/* Calls `each` for every database that has snapshots. */
+/* The last place that for_all() came across. Its keys come one after the other. */
+struct last_place {
+    char database[DATABASE_ID_MAX];
+    size_t database_len;
+    char path[OBJECT_KEY_MAX];
+    size_t path_len;
+};
+
+static bool is_last(const struct last_place *l, struct snapshot_place at)
+{
+    return slice_eq(at.database, slice_of(l->database, l->database_len)) &&
+           slice_eq(at.path, slice_of(l->path, l->path_len));
+}
+
+static struct snapshot_place note_last(struct last_place *l, struct snapshot_place at)
+{
+    memcpy(l->database, at.database.bytes, at.database.len);
+    l->database_len = at.database.len;
+    if (at.path.len > 0) memcpy(l->path, at.path.bytes, at.path.len);
+    l->path_len = at.path.len;
+    return (struct snapshot_place){.database = slice_of(l->database, l->database_len),
+                                   .path = slice_of(l->path, l->path_len)};
+}
+
+/* Calls `each` for every database that has snapshots. They are found by the snapshots themselves, not by
+ * folders: hooks may have put them at any depth. */
 static enum sync_err for_all(struct object_work *w,
-                             enum sync_err (*each)(struct object_work *w, struct slice database,
+                             enum sync_err (*each)(struct object_work *w, struct snapshot_place at,
                                                    struct err_ctx *ec),
                              struct err_ctx *ec)
 {
     char next[OBJECT_TOKEN_MAX + 1] = "";
+    struct last_place last = {.database_len = 0};
     enum sync_err rc = SYNC_OK;
     for (bool more = true; more && rc == SYNC_OK;) {
-        const struct object_query query = {
-            .prefix = slice_str(SNAPSHOTS_PREFIX), .continuation = slice_str(next), .delimiter = '/'};
+        const struct object_query query = {.prefix = slice_str(SNAPSHOTS_PREFIX),
+                                           .continuation = slice_str(next)};
         struct object_page page;
         rc = object_list(w->objects, &w->call, &query, &page, ec);
         if (rc != SYNC_OK) break;
         for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
             char name[DATABASE_ID_MAX];
             size_t len;
-            if (snapshot_key_database(SNAPSHOTS_PREFIX, page.entries[i].key, name, &len))
-                rc = each(w, slice_of(name, len), ec);
+            struct snapshot_id id;
+            struct snapshot_place at = {.path = slice_of(NULL, 0)};
+            if (!snapshot_key_parse(page.entries[i].key, &id) ||
+                !snapshot_key_database(SNAPSHOTS_PREFIX, page.entries[i].key, name, &len, &at.path))
+                continue;
+            at.database = slice_of(name, len);
+            if (!is_last(&last, at)) rc = each(w, note_last(&last, at), ec);
         }
         more = page.more;
         strcpy(next, page.next);
@@ -164,10 +196,16 @@ static enum sync_err verify_one(struct object_work *w, struct slice database, st
     return rc;
 }
 
+/* As the server will look for it: where the hooks say. */
+static enum sync_err verify_at(struct object_work *w, struct snapshot_place at, struct err_ctx *ec)
+{
+    return verify_one(w, at.database, ec);
+}
+
 static enum sync_err run_verify(struct object_work *w, const struct arguments *a, struct err_ctx *ec)
 {
     compare_dir = a->compare;
-    return a->all ? for_all(w, verify_one, ec) : verify_one(w, slice_str(a->words[0]), ec);
+    return a->all ? for_all(w, verify_at, ec) : verify_one(w, slice_str(a->words[0]), ec);
 }
 
 /* ---- restore */

@@ -1,5 +1,6 @@
 #include "server/restoring.h"
 
+#include "server/database_place.h"
 #include "server/import_shard.h"
 #include "server/server.h"
 #include "server/snapshot_take.h"
@@ -83,6 +84,7 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
                                 .warn = warn,
                                 .warn_arg = &warning};
     struct restore_result result = {0};
+    struct database_place place;
     uint64_t began_ns = system_monotonic_ns();
     if (objects == NULL)
         return err_set(ec, SYNC_EBUSY, "it is not on this disk, and the object store cannot be reached");
@@ -94,6 +96,8 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
     struct left_note note;
     if (rc == SYNC_OK) rc = shard_left_note(server_shard(s, database), database, &left, &note, ec);
     if (rc == SYNC_OK && left) q.left = &note;
+    if (rc == SYNC_OK) rc = database_place_find(&s->hooks, database, &place, ec);
+    if (rc == SYNC_OK) q.path = place.at.path;
     if (rc == SYNC_OK) rc = restore_database(&q, &result, ec);
     if (rc == SYNC_OK && left && !result.found)
         rc = err_set(ec, SYNC_EFORMAT,

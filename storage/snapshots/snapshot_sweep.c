@@ -2,10 +2,13 @@
 
 #include "storage/snapshots/snapshot_list.h"
 
-/* The database whose keys are being listed: they come in order, so all of one are in a row. */
+/* The database whose keys are being listed, and the path that a hook gave it: they come in order, so all of
+ * one are in a row. */
 struct group {
     char name[DATABASE_ID_MAX];
     size_t name_len; /* 0: none yet */
+    char path[OBJECT_KEY_MAX];
+    size_t path_len;
     uint64_t snapshots;
 };
 
@@ -19,20 +22,25 @@ struct sweeping {
     struct err_ctx why;
 };
 
+static struct snapshot_place place_of(const struct group *g)
+{
+    return (struct snapshot_place){.database = slice_of(g->name, g->name_len),
+                                   .path = slice_of(g->path, g->path_len)};
+}
+
 /* SYNC_ENOTFOUND of thinning out means that the verified one is not there: then nothing justifies a deletion,
  * and the next snapshot of the database sees to it. */
 static void end_group(struct sweeping *w)
 {
-    struct slice database = slice_of(w->group.name, w->group.name_len);
+    struct snapshot_place at = place_of(&w->group);
     struct snapshot_id good, before;
     struct err_ctx ec;
-    if (database.len == 0) return;
+    if (at.database.len == 0) return;
     w->swept->databases++;
     w->swept->snapshots += w->group.snapshots;
     if (w->group.snapshots <= w->sweep->retained) return;
-    if (!w->sweep->verified(w->sweep->arg, database, &good)) return;
-    enum sync_err rc =
-        snapshot_thin_out(w->store, w->call, database, &good, w->sweep->retained, &before, &ec);
+    if (!w->sweep->verified(w->sweep->arg, at.database, &good)) return;
+    enum sync_err rc = snapshot_thin_out(w->store, w->call, at, &good, w->sweep->retained, &before, &ec);
     if (rc == SYNC_ENOTFOUND) return;
     if (rc == SYNC_OK)
         w->swept->thinned++;
@@ -46,12 +54,17 @@ static void see(struct sweeping *w, struct slice key)
 {
     char name[DATABASE_ID_MAX];
     size_t len;
+    struct slice path;
     struct snapshot_id id;
-    if (!snapshot_key_parse(key, &id) || !snapshot_key_database(SNAPSHOTS_PREFIX, key, name, &len)) return;
-    if (!slice_eq(slice_of(name, len), slice_of(w->group.name, w->group.name_len))) {
+    if (!snapshot_key_parse(key, &id) || !snapshot_key_database(SNAPSHOTS_PREFIX, key, name, &len, &path))
+        return;
+    struct snapshot_place last = place_of(&w->group);
+    if (!slice_eq(slice_of(name, len), last.database) || !slice_eq(path, last.path)) {
         end_group(w);
         memcpy(w->group.name, name, len);
         w->group.name_len = len;
+        if (path.len > 0) memcpy(w->group.path, path.bytes, path.len); /* a part of a key */
+        w->group.path_len = path.len;
         w->group.snapshots = 0;
     }
     w->group.snapshots++;

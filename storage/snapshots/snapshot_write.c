@@ -108,11 +108,11 @@ static enum sync_err put_foot(struct writing_out *w, struct err_ctx *ec)
 }
 
 enum sync_err snapshot_write(struct object_store *s, const struct object_writer_config *cfg, struct view *v,
-                             struct slice database, uint64_t made_ms, const uint8_t *run,
+                             struct snapshot_place at, uint64_t made_ms, const uint8_t *run,
                              struct snapshot_made *ret, struct err_ctx *ec)
 {
     const struct database_info *info = view_database(v);
-    struct snapshot_head head = {.database = database,
+    struct snapshot_head head = {.database = at.database,
                                  .server_site = info->server_site,
                                  .stamp = info->last,
                                  .pruned = info->pruned,
@@ -125,7 +125,7 @@ enum sync_err snapshot_write(struct object_store *s, const struct object_writer_
                             .made = {.id = {.stamp = info->last, .made_ms = made_ms}}};
     struct snapshot_key key;
     if (run != NULL) memcpy(head.run, run, LOG_RUN_BYTES);
-    snapshot_key_of(database, &w.made.id, &key);
+    snapshot_key_of(at, &w.made.id, &key);
     enum sync_err rc = object_writer_open(s, snapshot_key_slice(&key), cfg, &w.writer, ec);
     if (rc == SYNC_OK) rc = open_gzip(&w, ec);
     if (rc == SYNC_OK) {

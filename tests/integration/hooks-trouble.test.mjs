@@ -49,6 +49,42 @@ test('a hook that hangs refuses at its deadline, is counted, and holds up nobody
   assert.deepEqual((await client.delta('shop')).changes, [], 'and takes nothing with it');
 });
 
+test('batches that a hook does not give back count in what is being received', async (t) => {
+  const MIB = 1 << 20;
+  const pipe = fifo();
+  const server = await startServer(t, {
+    settings: {
+      hooks: [scripted(`before=block fifo=${pipe}`, { timeoutMs: 100 })],
+      'limits.receivingBytes': 2 * MIB, 'limits.messageBytes': 2 * MIB, 'limits.bodyBytes': 2 * MIB,
+    },
+  });
+  const hits = () => metric(server, 'sync_limit_hits_total{limit="receiving_bytes"}');
+  const client = new HttpClient(server, site());
+  for (let i = 1; i <= 2; i++) {
+    assert.equal((await client.post('shop', [change(client, 'x'.repeat(900 * 1024))])).status, 503);
+    await until(async () => (await metric(server, 'sync_hook_stuck_calls')) === i, `${i} calls to be stuck`);
+  }
+  const text = JSON.stringify({ type: 'ping', filler: 'x'.repeat(600 * 1024) });
+  const sessions = [await Session.open(server, { db: 'shop', site: site() }), await Session.open(server, { db: 'shop', site: site() })];
+  assert.equal(await hits(), 0);
+  for (const each of sessions) each.socket.send(text.slice(0, 500 * 1024), { fin: false });
+  await until(async () => (await hits()) > 0, 'one of two messages to wait'); // alone they have room
+  for (const each of sessions) each.socket.send(text.slice(500 * 1024), { fin: true });
+  await Promise.all(sessions.map((each) => each.next('pong')));
+
+  await until(async () => {
+    letGo(pipe);
+    return (await metric(server, 'sync_hook_stuck_calls')) === 0;
+  }, 'the hook to give them back');
+  await until(async () => {
+    const before = await hits();
+    for (const each of sessions) each.socket.send(text.slice(0, 500 * 1024), { fin: false });
+    for (const each of sessions) each.socket.send(text.slice(500 * 1024), { fin: true });
+    await Promise.all(sessions.map((each) => each.next('pong')));
+    return (await hits()) === before;
+  }, 'room for both');
+});
+
 test('past the bound of stuck calls requests are refused at once', async (t) => {
   const pipe = fifo();
   const server = await start(t, scripted(`authorize=block fifo=${pipe}`, { kind: 'serial', timeoutMs: 200 }));

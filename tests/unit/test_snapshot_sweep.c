@@ -60,7 +60,7 @@ static void put(struct rig *r, const char *database, uint64_t n)
     struct snapshot_id id = id_at(n);
     struct snapshot_key key;
     struct err_ctx ec;
-    snapshot_key_of(slice_str(database), &id, &key);
+    snapshot_key_of(snapshot_place_of(slice_str(database)), &id, &key);
     cr_assert_eq(object_put(r->objects, NULL, snapshot_key_slice(&key), slice_str("x"), NULL, &ec), SYNC_OK,
                  "%s", ec.text);
 }
@@ -87,7 +87,8 @@ static const char *left(struct rig *r, const char *database, char ret[32])
 {
     struct snapshot_list l;
     struct err_ctx ec = {""};
-    cr_assert_eq(snapshot_list(r->objects, NULL, slice_str(database), &l, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert_eq(snapshot_list(r->objects, NULL, snapshot_place_of(slice_str(database)), &l, &ec), SYNC_OK,
+                 "%s", ec.text);
     for (size_t i = 0; i < l.count; i++) ret[i] = (char)('0' + l.entries[i].id.made_ms - 5000);
     ret[l.count] = '\0';
     snapshot_list_deinit(&l);
@@ -148,7 +149,8 @@ Test(snapshot_sweep, keeps_the_last_good_one_when_the_verified_one_was_set_aside
     for (uint64_t n = 1; n <= 4; n++) put(&r, "app", n);
     r.known = "app";
     r.newest = id;
-    cr_assert_eq(snapshot_set_aside(r.objects, NULL, slice_str("app"), &id, "a test", &ec), SYNC_OK);
+    cr_assert_eq(snapshot_set_aside(r.objects, NULL, snapshot_place_of(slice_str("app")), &id, "a test", &ec),
+                 SYNC_OK);
     (void)sweep(&r, 1);
     cr_assert_str_eq(left(&r, "app", text), "43");
     rig_free(&r);
