@@ -1,5 +1,7 @@
 #include "server/http_request.h"
 
+#include "server/auth.h"
+
 #include "core/base64.h"
 
 #include <stdio.h>
@@ -176,11 +178,9 @@ enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], siz
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) <= 0) return SYNC_OK;
     size_t n = copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, ret, TOKEN_BYTES_MAX);
     if (n == 0) return err_set(ec, SYNC_EAUTH, "the token is too long");
-    if (n >= 7 && strncasecmp(ret, "Bearer ", 7) == 0) {
-        n -= 7;
-        memmove(ret, ret + 7, n);
-    }
-    *ret_len = n;
+    struct slice token = auth_header_token(slice_of(ret, n));
+    memmove(ret, token.bytes, token.len);
+    *ret_len = token.len;
     return SYNC_OK;
 }
 
