@@ -3,7 +3,6 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
-#include <strings.h>
 
 struct digest {
     unsigned char bytes[SHA256_DIGEST_LENGTH];
@@ -36,14 +35,6 @@ struct auth *auth_new(const struct config_auth *config)
 void auth_free(struct auth *a)
 {
     free(a);
-}
-
-struct slice auth_header_token(struct slice header)
-{
-    static const char scheme[] = "Bearer ";
-    size_t len = sizeof scheme - 1;
-    if (header.len < len || strncasecmp(header.bytes, scheme, len) != 0) return header;
-    return slice_of(header.bytes + len, header.len - len);
 }
 
 enum sync_err auth_check(const struct auth *a, struct slice token, struct err_ctx *ec)

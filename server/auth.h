@@ -16,9 +16,6 @@ struct auth;
 struct auth *auth_new(const struct config_auth *config); /* NULL when memory is short */
 void auth_free(struct auth *a);
 
-/* The token of an Authorization header, a part of it: what follows "Bearer ", or all of it. Pure. */
-struct slice auth_header_token(struct slice header);
-
 /* Errors: SYNC_EAUTH. `token` may be empty. */
 enum sync_err auth_check(const struct auth *a, struct slice token, struct err_ctx *ec);
 
