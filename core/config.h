@@ -145,6 +145,7 @@ struct config_object {
     uint64_t log_clean_ms;    /* between two looks at what snapshots cover */
     uint64_t log_grace_ms;    /* until what was replaced is deleted */
     uint32_t log_deletes_per_s;
+    size_t log_filter_bytes; /* of each partition's filter of the databases in it; 0: none */
     uint32_t ack_timeout_ms; /* of DURABILITY_OBJECT */
     uint64_t snapshot_interval_ms;
     uint64_t snapshot_changes;

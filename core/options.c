@@ -201,7 +201,12 @@ const struct option config_options[] = {
      .env = "SYNC_OBJECT_LOG_GRACE_MS", .initial = "60000", .unit = "ms",
      .help = "Time after which objects that a segment replaces are deleted."},
     {NUMBER("object.logDeletesPerS", object.log_deletes_per_s, 1, 1000), .flag = "object-log-deletes-per-s",
-     .env = "SYNC_OBJECT_LOG_DELETES_PER_S", .initial = "20", .help = "Deletions a second at most."},
+     .env = "SYNC_OBJECT_LOG_DELETES_PER_S", .initial = "100", .help = "Deletions a second at most."},
+    {NUMBER("object.logFilterBytes", object.log_filter_bytes, 0, 1024 * MIB),
+     .flag = "object-log-filter-bytes", .env = "SYNC_OBJECT_LOG_FILTER_BYTES", .initial = "2097152",
+     .unit = "bytes",
+     .help =
+         "Memory for knowing which databases each partition of the log may hold; 0: it is read each time."},
     {NUMBER("object.ackTimeoutMs", object.ack_timeout_ms, 100, 3600000), .flag = "object-ack-timeout-ms",
      .env = "SYNC_OBJECT_ACK_TIMEOUT_MS", .initial = "20000", .unit = "ms",
      .help = "With durability object: wait for the upload of a batch, after which it is refused for now."},

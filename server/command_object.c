@@ -4,6 +4,7 @@
 #include "server/command.h"
 #include "server/object_file.h"
 #include "server/object_work.h"
+#include "server/predecessor.h"
 #include "storage/shard_upload.h"
 #include "storage/snapshots/facts_digest.h"
 #include "storage/view.h"
@@ -21,6 +22,7 @@ static const char usage_text[] =
     "       sync-coordinator object restore DATABASE [--until TIME] [--as NAME] [FLAG]...\n"
     "       sync-coordinator object export DATABASE FILE [FLAG]...\n"
     "       sync-coordinator object import DATABASE FILE [FLAG]...\n"
+    "       sync-coordinator object import DATABASE --predecessor [FLAG]...\n"
     "\n"
     "  list      the databases that have snapshots, and the newest of each\n"
     "  verify    reads everything back, restores it into a temporary directory, and shows a digest of all "
@@ -29,7 +31,9 @@ static const char usage_text[] =
     "  restore   brings a database into the data directory; --until: as it was then (2026-01-31T12:00:00Z),\n"
     "            under the new name of --as\n"
     "  export    writes what is in the object store of a database to a file (gzip, one JSON line a fact)\n"
-    "  import    makes a new database in the data directory of such a file\n"
+    "  import    makes a new database in the data directory of such a file; --predecessor: merges the "
+    "batches and\n"
+    "            the newest snapshot that the TypeScript coordinator left in the object store into it\n"
     "\n"
     "FLAG: as for the server, which finds the same object store and data directory by them (--config,\n"
     "--object-dir, --s3-bucket, --data-dir, ...). The server must not run on a data directory that is "
@@ -39,7 +43,7 @@ static const char usage_text[] =
 struct arguments {
     const char *words[2]; /* database, file */
     size_t word_count;
-    bool all;
+    bool all, predecessor;
     const char *compare, *until, *as; /* NULL: not given */
     int used;                         /* of argv, the verb included */
 };
@@ -257,12 +261,43 @@ static enum sync_err run_export(struct object_work *w, const struct arguments *a
     return rc;
 }
 
+static void complain(void *arg, struct slice key, const struct err_ctx *why)
+{
+    (void)arg;
+    (void)fprintf(stderr, "sync-coordinator: %.*s: %s; left out\n", SLICE_ARG(key), why->text);
+}
+
+static enum sync_err import_predecessor(struct object_work *w, struct slice database, struct err_ctx *ec)
+{
+    struct work_store to;
+    struct predecessor_result r = {0};
+    enum sync_err rc = work_store_open(w, NULL, &to, ec);
+    if (rc == SYNC_OK) {
+        const struct predecessor_import p = {.objects = w->objects,
+                                             .call = &w->call,
+                                             .shard = work_shard(&to, database),
+                                             .database = database,
+                                             .complain = complain};
+        rc = predecessor_run(&p, &r, ec);
+    }
+    work_store_close(&to);
+    if (r.batches + r.snapshots > 0)
+        (void)printf("%.*s  %" PRIu64 " batches, %" PRIu64 " snapshots, %" PRIu64 " facts, %" PRIu64
+                     " known or outdated\n",
+                     SLICE_ARG(database), r.batches, r.snapshots, r.applied, r.skipped);
+    if (rc == SYNC_OK && r.complaints > 0)
+        rc = err_set(ec, SYNC_EFORMAT, "database %.*s: %" PRIu64 " objects were left out",
+                     SLICE_ARG(database), r.complaints);
+    return rc;
+}
+
 static enum sync_err run_import(struct object_work *w, const struct arguments *a, struct err_ctx *ec)
 {
     struct slice database = slice_str(a->words[0]);
     struct work_store to;
     uint64_t facts = 0;
     if (!database_id_is_valid(database)) return err_set(ec, SYNC_ECONFIG, "not a database's id");
+    if (a->predecessor) return import_predecessor(w, database, ec);
     enum sync_err rc = work_store_open(w, NULL, &to, ec);
     if (rc == SYNC_OK) rc = object_file_read(&to, database, a->words[1], &facts, ec);
     if (rc == SYNC_OK)
@@ -300,6 +335,10 @@ static bool read_arguments(const struct verb *v, int argc, char *const argv[], s
         if (v->run == run_verify && strcmp(word, "--all") == 0) {
             a.all = true;
             words = 0;
+            a.used++;
+        } else if (v->run == run_import && strcmp(word, "--predecessor") == 0) {
+            a.predecessor = true;
+            words = 1;
             a.used++;
         } else if (option != NULL) {
             if (value == NULL) return false;

@@ -54,8 +54,10 @@ static bool pause_for(struct log_cleaner *c, uint64_t wait_ms)
 static bool may_delete(void *arg)
 {
     struct log_cleaner *c = arg;
-    uint64_t per_s = config_of(c)->log_deletes_per_s;
-    return pause_for(c, per_s >= 1000 ? 1 : 1000 / per_s);
+    uint64_t now = now_ms(), apart_ms = 1000 / config_of(c)->log_deletes_per_s;
+    uint64_t next = c->deleted_ms + apart_ms;
+    c->deleted_ms = next > now ? next : now;
+    return next <= now ? !atomic_load(&c->log->stopping) : pause_for(c, next - now);
 }
 
 static enum sync_err covered(void *arg, struct slice database, struct stamp *ret, struct err_ctx *ec)
@@ -116,7 +118,7 @@ enum sync_err log_cleaner_run(struct log_cleaner *c, struct log_tidy_result *ret
 {
     enum sync_err rc = SYNC_OK;
     *ret = (struct log_tidy_result){0};
-    if (c->parts == NULL || !c->has_lock)
+    if (c->fan_in == 0 || !c->has_lock)
         return err_set(ec, SYNC_EBUSY, "this server does not merge the shared log");
     pthread_mutex_lock(&c->lock);
     for (uint32_t i = 0; i < c->count && rc == SYNC_OK; i++) {
@@ -129,6 +131,18 @@ enum sync_err log_cleaner_run(struct log_cleaner *c, struct log_tidy_result *ret
 }
 
 /* ---- the thread */
+
+static enum sync_err fill(struct log_cleaner *c, uint32_t partition, struct err_ctx *ec)
+{
+    struct log_cleaner_part *p = &c->parts[partition];
+    if (p->filled) return SYNC_OK;
+    struct log_known *known = c->log->uploaders[partition].known;
+    enum sync_err rc = known == NULL
+                           ? SYNC_OK
+                           : log_known_fill(known, server_objects(server_of(c)), &c->call, partition, ec);
+    p->filled = rc == SYNC_OK;
+    return rc;
+}
 
 /* Is there anything to do in this partition but for looking at what snapshots cover? */
 static bool is_due(const struct log_cleaner *c, uint32_t partition, uint64_t waited_ms)
@@ -152,6 +166,8 @@ static void *run(void *arg)
         pthread_mutex_lock(&c->lock);
         for (uint32_t i = 0; i < c->count && rc == SYNC_OK; i++) {
             struct log_tidy_result r;
+            rc = fill(c, i, &ec);
+            if (rc != SYNC_OK || c->fan_in == 0) continue;
             if ((!weigh && !is_due(c, i, now_ms() - tidied_ms)) || atomic_load(&c->log->uploaders[i].lost))
                 continue;
             rc = tidy_part(c, i, weigh, &r, &ec);
@@ -181,8 +197,7 @@ enum sync_err log_cleaner_start(struct log_cleaner *c, struct shared_log *log, s
     const struct config_object *object = &log->server->config->object;
     enum sync_err rc = SYNC_OK;
     c->log = log;
-    if (object->segment_objects < 2) return SYNC_OK;
-    c->fan_in = power_of_two(object->segment_objects);
+    c->fan_in = object->segment_objects < 2 ? 0 : power_of_two(object->segment_objects);
     c->call = (struct object_call){.timeout_ms = CALL_MS, .cancel = &c->cancel};
     c->parts = calloc(log->meta.partitions, sizeof *c->parts);
     if (c->parts == NULL) return err_set(ec, SYNC_ENOMEM, "no memory to tidy the shared log");
@@ -199,7 +214,7 @@ enum sync_err log_cleaner_start(struct log_cleaner *c, struct shared_log *log, s
                                             .now_ms = now_ms,
                                             .may_delete = may_delete,
                                             .arg = c};
-        rc = log_tidy_new(&cfg, &c->parts[c->count].tidy, ec);
+        if (c->fan_in > 0) rc = log_tidy_new(&cfg, &c->parts[c->count].tidy, ec);
     }
     (void)pthread_mutex_init(&c->lock, NULL);
     c->has_lock = true;

@@ -4,12 +4,13 @@
 #include "server/log_shards.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "storage/sharedlog/log_plan.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { WARN_INTERVAL_S = 30, SEGMENT_SHARE = 16 };
+enum { WARN_INTERVAL_S = 30 };
 
 static struct server *server_of(const struct log_uploader *u)
 {
@@ -37,6 +38,10 @@ enum sync_err log_uploader_open(struct log_uploader *u, struct shared_log *log, 
         .arg = u,
     };
     *u = (struct log_uploader){.log = log, .partition = partition};
+    if (s->config->object.log_filter_bytes > 0) {
+        enum sync_err filter_rc = log_known_new(s->config->object.log_filter_bytes, &u->known, ec);
+        if (filter_rc != SYNC_OK) return filter_rc;
+    }
     memcpy(cfg.writer, log->writer, sizeof cfg.writer);
     memcpy(cfg.run, log->run, sizeof cfg.run);
     enum sync_err rc = log_writer_open(&cfg, &u->writer, ec);
@@ -164,9 +169,8 @@ static uint64_t step(struct log_uploader *u, bool *ret_go_on)
     u->failures = 0;
     if (result == LOG_WROTE) count(u, &info);
     if (result == LOG_WROTE && (info.more || follows)) return 0;
-    /* A little more than the tick, so that the requests which make segments are paid for by fewer objects. */
-    uint64_t tick_ms = server_of(u)->config->object.log_tick_ms;
-    return tick_ms + tick_ms / SEGMENT_SHARE;
+    const struct config_object *object = &server_of(u)->config->object;
+    return log_plan_pause_ms(object->log_tick_ms, object->segment_objects);
 }
 
 static void *run(void *arg)
@@ -246,4 +250,6 @@ void log_uploader_close(struct log_uploader *u)
 {
     log_writer_close(u->writer);
     u->writer = NULL;
+    log_known_free(u->known);
+    u->known = NULL;
 }

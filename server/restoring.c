@@ -57,6 +57,12 @@ static void note_down(struct server *s, struct slice database, const struct rest
         snapshots_note(&s->snapshots, database, r->log_facts + 1);
 }
 
+static bool may_have(void *arg, struct slice database)
+{
+    struct server *s = arg;
+    return shared_log_may_have(&s->shared_log, database);
+}
+
 enum sync_err restoring_run(struct server *s, struct slice database, const atomic_bool *cancel,
                             struct err_ctx *ec)
 {
@@ -68,6 +74,8 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
     struct warning warning = {.server = s, .database = database};
     struct shared_log_source source;
     const struct log_source log = shared_log_source(&source, objects, &call, s->shared_log.run);
+    source.may_have = may_have;
+    source.may_have_arg = s;
     struct restore_request q = {.objects = objects,
                                 .call = &call,
                                 .database = database,

@@ -217,6 +217,14 @@ bool shared_log_is_ours(struct shared_log *l)
     return count > 0;
 }
 
+bool shared_log_may_have(struct shared_log *l, struct slice database)
+{
+    if (!shared_log_is_ours(l)) return true; /* others may write it */
+    uint32_t partition = log_partition_of(database, l->meta.partitions);
+    if (partition >= atomic_load(&l->uploader_count)) return true;
+    return log_known_may_have(l->uploaders[partition].known, database);
+}
+
 bool shared_log_meta(struct shared_log *l, struct log_meta *ret)
 {
     if (!l->started || atomic_load(&l->uploader_count) == 0) return false;

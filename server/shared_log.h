@@ -77,6 +77,9 @@ void shared_log_stop_tidying(struct shared_log *l);
 /* Is it open, and has no other server taken it over, as far as is known? */
 bool shared_log_is_ours(struct shared_log *l);
 
+/* Does the log hold anything of the database? False: certainly not. */
+bool shared_log_may_have(struct shared_log *l, struct slice database);
+
 /* The log's description, once it is open: restores and the tidying need it. */
 bool shared_log_meta(struct shared_log *l, struct log_meta *ret);
 

@@ -16,6 +16,14 @@
 
 enum { LOG_FAN_IN_MAX = 1024 };
 
+/* How long the pause between two objects has to be, so that they and the segments made of them take no more
+ * than one request a tick: of fan_in objects, one for the segment and all that are made of it, and one for
+ * what snapshots cover of it. fan_in 0: none are made. */
+static inline uint64_t log_plan_pause_ms(uint64_t tick_ms, uint32_t fan_in)
+{
+    return fan_in < 2 ? tick_ms : tick_ms + (2 * tick_ms + fan_in - 1) / fan_in;
+}
+
 /* Goes through the ranges, the largest first. Starts as {0}. */
 struct log_plan {
     uint64_t size; /* of the ranges it is at; 0: not begun */

@@ -8,6 +8,8 @@ static enum sync_err open_log(void *arg, struct slice database, const struct sta
     struct shared_log_source *s = arg;
     struct log_meta meta;
     bool found = false;
+    /* Behind a snapshot the log is read all the same: how servers ended is told there. */
+    if (after == NULL && s->may_have != NULL && !s->may_have(s->may_have_arg, database)) return SYNC_OK;
     enum sync_err rc = log_meta_read(s->objects, s->call, &meta, &found, ec);
     if (rc != SYNC_OK || !found) return rc; /* no log: nothing comes from it */
     rc = log_reader_open(s->objects, s->call, meta.partitions, database, after, until_ms, &s->reader, ec);

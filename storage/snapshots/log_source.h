@@ -26,6 +26,9 @@ struct shared_log_source {
     struct object_store *objects;
     const struct object_call *call; /* may be NULL */
     const uint8_t *run;             /* of the server that restores (log_reader_is_of()); NULL: none does */
+    /* May be NULL. False: the log holds nothing of the database, as the server that writes it knows. */
+    bool (*may_have)(void *arg, struct slice database);
+    void *may_have_arg;
     struct log_reader *reader;
 };
 

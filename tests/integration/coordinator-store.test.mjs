@@ -29,9 +29,9 @@ test('a store whose lists have more keys than were asked for ends no server', as
   const s3 = await SmallS3.start(t, 'overflowing');
   const cluster = new Cluster(t, { store: s3.settings() });
   await cluster.add(1);
-  const leader = await cluster.leader();
+  await cluster.leader();
   const [second] = await cluster.add(1); // it asks for one key of those that are there by now
-  await logged(second, `Leader changed: none -> ${leader.workerId} (epoch: ${leader.epoch})`);
+  await logged(second, 'Leader changed: none -> ');
 });
 
 test('a store that ignores conditions ends the start, with a message that says so', async (t) => {

@@ -1,7 +1,7 @@
 // Hooks that hang, crash, come and go, and identities that end.
 import assert from 'node:assert/strict';
 import { createHmac, createSign, generateKeyPairSync } from 'node:crypto';
-import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -139,6 +139,24 @@ test('a session that goes while it is asked about leaves nothing behind', async 
 });
 
 // ---- in a process of its own
+
+const residentMib = (pid) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) >> 10;
+const helperOf = (server) => Number(readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim()
+  || readdirSync(`/proc/${server.pid}/task`).map((id) => readFileSync(`/proc/${server.pid}/task/${id}/children`, 'utf8').trim()).join(''));
+
+test('what a hook leaks in a process of its own is not the server\'s, and goes with that process', async (t) => {
+  const CALLS = 12;
+  const server = await start(t, scripted(`leak=${8 << 20}`, { isolation: 'process' }));
+  const client = new HttpClient(server, site());
+  const before = residentMib(server.pid), helper = helperOf(server);
+  for (let i = 0; i < CALLS; i++) assert.equal((await client.get('/shop/changes')).status, 200);
+  assert.ok(residentMib(helper) >= CALLS * 8, `the helper has ${residentMib(helper)} MiB`);
+  assert.ok(residentMib(server.pid) - before < CALLS * 4, `the server had ${before}, has ${residentMib(server.pid)} MiB`);
+  process.kill(helper, 'SIGKILL'); // as the system does when memory is short
+  await logged(server, 'its process ended with signal 9');
+  await until(() => helperOf(server) > 0 && helperOf(server) !== helper, 'another helper');
+  await until(() => residentMib(helperOf(server)) > 0 && residentMib(helperOf(server)) < CALLS * 8, 'a small one');
+});
 
 test('a hook that crashes in a process of its own takes nothing along', async (t) => {
   const server = await start(t, scripted('before=crash', { isolation: 'process' }));

@@ -2,12 +2,12 @@
 // happens meanwhile another machine finds everything.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { cell, factsOf, Writer } from './lib/facts.mjs';
 import { HttpClient, request } from './lib/http.mjs';
 import { site } from './lib/ids.mjs';
-import { Server, temporaryDirectory } from './lib/server.mjs';
+import { runBinary, Server, temporaryDirectory } from './lib/server.mjs';
 import { factsInLog, readLog } from './lib/shared-log.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -102,4 +102,69 @@ test('kill -9 while segments are made loses nothing', async (t) => {
   assert.deepEqual(await rows(last, 'app'), acknowledged.sort());
   assert.ok(factsInLog(objects, 'app').length >= acknowledged.length);
   await last.stop();
+});
+
+// Requests to the object store so far.
+async function requests(server) {
+  const { text } = await request(server.base, { path: '/metrics' });
+  return text.split('\n').filter((line) => line.startsWith('sync_object_requests_total'))
+    .reduce((sum, line) => sum + Number(line.split(' ')[1]), 0);
+}
+
+test('a database that nobody has seen costs one request', async (t) => {
+  const objects = path.join(temporaryDirectory(), 'objects');
+  const one = new Machine(t, objects, { 'storage.durability': 'object' });
+  await one.start();
+  await new HttpClient(one, site(1)).apply('app', [new Writer(site(1)).transaction(cell('t', [1], 'c', 1))]);
+  await one.crash();
+  const two = new Machine(t, objects, { 'object.segmentObjects': 0, 'object.logTickMs': 60_000 });
+  await two.start();
+  // Once the log has been read; until then it is looked through.
+  let asked = 0;
+  await until(async () => {
+    const before = await requests(two);
+    assert.deepEqual(await rows(two, `new-${(asked += 1)}`), []);
+    return (await requests(two)) - before === 1;
+  }, () => `one request, after ${asked} databases`);
+  assert.deepEqual(await rows(two, 'app'), ['[1]']);
+  await two.stop();
+});
+
+// An object as the directory keeps it: bytes, and a trailer behind them.
+function putObject(objects, key, bytes) {
+  const trailer = Buffer.alloc(32);
+  trailer.write('SYNCOBJ1', 'latin1');
+  trailer.writeBigUInt64BE(BigInt(bytes.length), 8);
+  const parts = key.split('/');
+  const file = path.join(objects, 'objects', ...parts.slice(0, -1), `${parts.at(-1)}=`);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, Buffer.concat([bytes, trailer]));
+}
+
+test('what the predecessor left is imported, and what is damaged is named', async (t) => {
+  const objects = path.join(temporaryDirectory(), 'objects');
+  const writer = new Writer(site(1));
+  const one = new Machine(t, objects);
+  await one.start();
+  await one.stop(); // there is a data directory, and an object store
+  for (const key of [1, 2]) {
+    const changes = [].concat(writer.transaction(cell('t', [key], 'c', key)));
+    const file = { batchId: `b${key}`, databaseId: 'org:app', timestamp: key, clientId: 'c', changes, metadata: {} };
+    putObject(objects, `org/app/batches/${key}_b${key}.json`, Buffer.from(JSON.stringify(file)));
+  }
+  const flags = ['--data-dir', one.dataDir, '--object-dir', objects];
+  const good = await runBinary(['object', 'import', 'org:app', '--predecessor', ...flags]);
+  assert.equal(good.code, 0, JSON.stringify(good));
+  assert.match(good.stdout, /org:app {2}2 batches, 0 snapshots, 2 facts/);
+  putObject(objects, 'org/app/batches/3_b3.json', Buffer.from('{"changes":['));
+  const bad = await runBinary(['object', 'import', 'org:app', '--predecessor', ...flags]);
+  assert.notEqual(bad.code, 0);
+  assert.match(bad.stderr, /org\/app\/batches\/3_b3\.json: .*left out/);
+  assert.match(bad.stderr, /1 objects were left out/);
+  const unknown = await runBinary(['object', 'import', 'nobody', '--predecessor', ...flags]);
+  assert.match(unknown.stderr, /no batches and no snapshots of database nobody/);
+  await one.start();
+  assert.deepEqual(await rows(one, 'org:app'), ['[1]', '[2]']);
+  await one.stop();
+  assert.deepEqual(factsInLog(objects, 'org:app').map(({ pk }) => pk), [[1], [2]], 'it is uploaded like any other');
 });

@@ -1,6 +1,7 @@
 #include "log_fixture.h"
 #include "random.h"
 
+#include "storage/sharedlog/log_known.h"
 #include "storage/sharedlog/log_names.h"
 #include "storage/sharedlog/log_plan.h"
 #include "storage/sharedlog/log_tidy.h"
@@ -583,4 +584,73 @@ Test(log_tidy, a_data_directory_from_before_a_segment_is_refused)
     cr_assert_eq(store_open(&f.x.config, &f.x.store, &ec), SYNC_OK, "%s", ec.text);
     cr_assert_eq(log_fixture_open(&f, &ec), SYNC_ECONFIG, "although no section is left to compare with");
     cr_assert_not_null(strstr(ec.text, "older than what it has written"), "%s", ec.text);
+}
+
+/* ---- which databases there are */
+
+Test(log_tidy, the_filter_knows_what_is_in_the_log_and_hardly_more)
+{
+    struct err_ctx ec = {""};
+    struct log_known *k;
+    char name[32];
+    cr_assert(log_known_may_have(NULL, slice_str("a")), "without a filter one has to look");
+    write_up_to(6);
+    (void)go(false); /* a segment, and objects */
+    cr_assert_eq(log_known_new(4096, &k, &ec), SYNC_OK);
+    cr_assert(log_known_may_have(k, slice_str("nobody")), "it is not filled yet");
+    log_known_add(k, slice_str("uploaded meanwhile"));
+    f.objects.has_fuse = true;
+    f.objects.fuse = 3;
+    cr_assert_eq(log_known_fill(k, &f.objects.base, NULL, 0, &ec), SYNC_EBUSY);
+    cr_assert(log_known_may_have(k, slice_str("nobody")));
+    f.objects.has_fuse = false;
+    cr_assert_eq(log_known_fill(k, &f.objects.base, NULL, 0, &ec), SYNC_OK);
+    for (int i = 0; i < 3; i++)
+        cr_assert(log_known_may_have(k, slice_str(((const char *[]){"a", "b", "c"})[i])));
+    cr_assert(log_known_may_have(k, slice_str("uploaded meanwhile")));
+    for (int i = 0; i < 3000; i++) {
+        snprintf(name, sizeof name, "tenant-%d", i);
+        log_known_add(k, slice_str(name));
+        cr_assert(log_known_may_have(k, slice_str(name)));
+    }
+    size_t wrong = 0;
+    for (int i = 0; i < 10000; i++) {
+        snprintf(name, sizeof name, "stranger-%d", i);
+        if (log_known_may_have(k, slice_str(name))) wrong++;
+    }
+    cr_assert_lt(wrong, 200, "%zu of 10000", wrong);
+    log_known_free(k);
+}
+
+/* ---- what it costs */
+
+/* 1,000 tenants that write once a second, for two minutes: counted, and extrapolated to an hour. */
+Test(log_tidy, a_thousand_tenants_cost_at_most_a_request_a_second, .timeout = 300)
+{
+    enum { TENANTS = 1000, TICKS = 128, TICK_MS = 1000, FAN = 32 };
+    struct log_tidy_config cfg = config();
+    char name[32], value[32];
+    cfg.fan_in = FAN;
+    cfg.merge.bytes_max = 32 << 20;
+    cfg.thin_bytes_min = 1 << 15;
+    open_tidy(&cfg);
+    f.deaf = true;
+    f.config.bytes = 4 << 20;
+    log_fixture_restart(&f);
+    size_t before = f.objects.creations;
+    for (int tick = 0; tick < TICKS; tick++) {
+        snprintf(value, sizeof value, "%d", tick);
+        for (int i = 0; i < TENANTS; i++) {
+            snprintf(name, sizeof name, "t%d", i);
+            log_fixture_put(&f, name, "[1]", value);
+        }
+        cr_assert_eq(log_fixture_step(&f), LOG_WROTE);
+        if (log_writer_number(f.writer) % FAN == 0) (void)go(true);
+    }
+    double made = (double)(f.objects.creations - before);
+    double seconds = TICKS * (double)log_plan_pause_ms(TICK_MS, FAN) / 1000;
+    double an_hour = made / seconds * 3600;
+    cr_log_info("%.0f requests in %.0f s: %.0f in an hour", made, seconds, an_hour);
+    cr_assert_geq(made, TICKS + TICKS / FAN - 1, "the segments are among them");
+    cr_assert_leq(an_hour, 3600);
 }
