@@ -139,11 +139,18 @@ struct config_object {
     bool log;            /* write the shared log */
     uint32_t partitions; /* of the shared log; 0: as the bucket says, 1 for a new one */
     uint64_t log_tick_ms;
-    size_t log_bytes;        /* of one log object, about */
+    size_t log_bytes;         /* of one log object, about */
+    uint32_t segment_objects; /* become one segment; 0: none do */
+    size_t segment_bytes;     /* of one, at most */
+    uint64_t log_clean_ms;    /* between two looks at what snapshots cover */
+    uint64_t log_grace_ms;    /* until what was replaced is deleted */
+    uint32_t log_deletes_per_s;
+    size_t log_filter_bytes; /* of each partition's filter of the databases in it; 0: none */
     uint32_t ack_timeout_ms; /* of DURABILITY_OBJECT */
     uint64_t snapshot_interval_ms;
     uint64_t snapshot_changes;
     uint32_t snapshots_retained;
+    uint64_t cleanup_interval_ms;
     uint32_t threads;
     uint64_t upload_bytes_per_s; /* 0: no ceiling */
     uint64_t ready_backlog_ms;   /* 0: does not count */

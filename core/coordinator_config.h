@@ -30,6 +30,7 @@ struct config_coordinator {
     uint32_t lease_timeout_ms;
     uint32_t worker_timeout_ms;
     bool diagnostics;
+    uint64_t snapshot_round_ms; /* between two rounds in which every instance takes its due snapshots */
     struct {
         uint32_t heartbeat_interval_ms;
         uint32_t worker_timeout_ms; /* the lease as well */

@@ -48,9 +48,10 @@
  * alone protects.
  *
  * Requests. At most one is under way per kind. Over time they stay within one per heartbeat interval (720 an
- * hour by default), lists and all, however many tasks there are: the leader's heartbeat is its renewal (376
- * an hour) and it lists the workers (299); the others write a heartbeat every 14 to 15 s (248) and look at
- * state.json about once a renewal (432), just behind it (election_rhythm.h).
+ * hour by default), lists and all, those of tasks included (election_lend), however many there are: the
+ * leader's heartbeat is its renewal (376 an hour) and it lists the workers (299); the others write a
+ * heartbeat every 14 to 15 s (248) and look at state.json about once a renewal (432), just behind it
+ * (election_rhythm.h).
  *
  * Threads: one at a time. Times are the instance's own monotonic milliseconds unless named wall. */
 #ifndef CORE_ELECTION_H
@@ -246,6 +247,10 @@ struct election_self {
 enum sync_err election_new(const struct election_config *cfg, const struct election_self *self,
                            struct election **ret, struct err_ctx *ec);
 void election_free(struct election *e);
+
+/* This instance has made so many other requests, for the tasks that the election is about: what can wait in
+ * the election waits longer for it, so that all together stay within one per heartbeat interval. */
+void election_lend(struct election *e, uint32_t requests, uint64_t now_ms);
 
 void election_step(struct election *e, const struct election_input *in, struct election_update *ret);
 

@@ -49,6 +49,11 @@ uint64_t election_land(struct election *e, enum election_op_kind kind, uint32_t 
     return f->sent_ms;
 }
 
+void election_lend(struct election *e, uint32_t requests, uint64_t now_ms)
+{
+    if (e->started) request_budget_lend(&e->budget, requests, now_ms);
+}
+
 void election_tell_breaker(struct election *e)
 {
     enum breaker_state s = breaker_state(&e->breaker, e->now);

@@ -24,6 +24,7 @@ struct json_reader {
     uint32_t depth;
     enum sync_err failed;
     const char *what; // static text
+    bool too_deep;
     const char *text_end;
 };
 
@@ -166,7 +167,10 @@ json_walk walk_of(const json_value *v)
     w.reader = v->reader;
     new (static_cast<void *>(w.opaque)) walk_state();
     json_reader *r = v->reader;
-    if (r->failed == SYNC_OK && r->depth == r->depth_max) fail(r, SYNC_EBADMSG, "nested too deeply");
+    if (r->failed == SYNC_OK && r->depth == r->depth_max) {
+        r->too_deep = true;
+        fail(r, SYNC_EBADMSG, "nested too deeply");
+    }
     if (r->failed != SYNC_OK) {
         w.ended = true;
         return w;
@@ -217,6 +221,7 @@ json_value json_open(json_reader *r, const char *text, size_t len)
     r->failed = SYNC_OK;
     r->what = "";
     r->depth = 0;
+    r->too_deep = false;
     r->text_end = text + len;
     auto document = r->parser.iterate(text, len, len + simdjson::SIMDJSON_PADDING);
     simdjson::error_code error = std::move(document).get(r->document);
@@ -230,6 +235,11 @@ json_value json_open(json_reader *r, const char *text, size_t len)
     else
         fail_with(r, error);
     return none;
+}
+
+bool json_is_too_deep(const json_reader *r)
+{
+    return r->too_deep;
 }
 
 enum sync_err json_check(const json_reader *r, err_ctx *ec)

@@ -69,6 +69,9 @@ struct json_value json_open(struct json_reader *r, const char *text, size_t len)
 /* SYNC_OK until something failed; then what it was. May be asked at any time. */
 enum sync_err json_check(const struct json_reader *r, struct err_ctx *ec);
 
+/* Was what failed the text's nesting? */
+bool json_is_too_deep(const struct json_reader *r);
+
 /* Ends the reading: also checks that nothing but blanks follows the top value. */
 enum sync_err json_close(struct json_reader *r, struct err_ctx *ec);
 

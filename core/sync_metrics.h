@@ -63,6 +63,7 @@
     X(HEAD_TIMEOUT, "head_timeout")                                                                          \
     X(HTTP_TIMEOUT, "http_timeout")                                                                          \
     X(BODY_RATE, "body_bytes_per_s")                                                                         \
+    X(IDLE_TIMEOUT, "idle_timeout")                                                                          \
     X(PONG_TIMEOUT, "pong_timeout")                                                                          \
     X(JSON_DEPTH, "json_depth")                                                                              \
     X(RECEIVING_BYTES, "receiving_bytes")                                                                    \

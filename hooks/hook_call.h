@@ -46,7 +46,7 @@ static inline bool hook_op_is_notice(enum hook_op op)
     return op == HOOK_AFTER_APPLY_CHANGES || op == HOOK_CLIENT_DISCONNECT || op == HOOK_COORDINATOR_EVENT;
 }
 
-enum { STORAGE_PATH_MAX = 1023 };
+enum { STORAGE_PATH_MAX = 255 };
 
 enum hook_outcome {
     HOOK_APPROVED,
@@ -88,6 +88,7 @@ struct hook_input {
     bool has_since;
     struct hlc since;
     uint32_t change_count;
+    bool then_before_apply; /* approved, before_apply_changes is asked at once, in the same call */
 
     /* before_apply_changes, after_apply_changes */
     const struct batch *batch;

@@ -210,8 +210,9 @@ static enum sync_err begin(const struct hook_chain *c, const struct hook_input *
     return SYNC_OK;
 }
 
-void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, const struct hook_door *door,
-                    struct hook_result *ret)
+/* One function of all hooks. False: nobody waits for the call any more. */
+static bool run_function(const struct hook_chain *c, const struct hook_input *in,
+                         const struct hook_door *door, struct hook_result *ret)
 {
     struct hook_turn turn = {.in = in};
     struct err_ctx ec;
@@ -222,7 +223,7 @@ void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, con
         if ((h->ops & 1u << in->op) == 0) continue;
         uint64_t deadline_ns;
         ret->asked = true;
-        if (!door->enter(door->arg, h, &deadline_ns, &ec)) {
+        if (!door->enter(door->arg, h, in->op, &deadline_ns, &ec)) {
             go_on = fail(h, in->op, ec.text, ret);
             break;
         }
@@ -231,13 +232,24 @@ void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, con
         int got = hook_call(h, &turn, deadline_ns);
         if (!door->leave(door->arg, h)) {
             hook_actions_deinit(&turn.actions);
-            return;
+            return false;
         }
         go_on = judge(h, got, &turn, ret);
         hook_actions_deinit(&turn.actions);
     }
-    if (go_on) return; /* all zero is HOOK_APPROVED */
+    if (go_on) return true; /* all zero is HOOK_APPROVED */
     hook_identity_unref(ret->identity);
     ret->identity = NULL;
     hook_sets_deinit(&ret->sets);
+    return true;
+}
+
+void hook_chain_run(const struct hook_chain *c, const struct hook_input *in, const struct hook_door *door,
+                    struct hook_result *ret)
+{
+    if (!run_function(c, in, door, ret) || ret->outcome != HOOK_APPROVED) return;
+    if (in->op != HOOK_AUTHORIZE || !in->then_before_apply) return;
+    struct hook_input next = *in;
+    next.op = HOOK_BEFORE_APPLY_CHANGES;
+    (void)run_function(c, &next, door, ret);
 }

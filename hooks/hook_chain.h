@@ -34,7 +34,7 @@ void hook_chain_free(struct hook_chain *c);
 struct hook_door {
     void *arg;
     /* False: not now, with a text for the log; the call ends as HOOK_UNAVAILABLE. */
-    bool (*enter)(void *arg, struct hook *h, uint64_t *ret_deadline_ns, struct err_ctx *ec);
+    bool (*enter)(void *arg, struct hook *h, enum hook_op op, uint64_t *ret_deadline_ns, struct err_ctx *ec);
     /* False: nobody waits for the call any more; it ends at once. */
     bool (*leave)(void *arg, struct hook *h);
 };

@@ -102,11 +102,11 @@ static int set_at(struct sync_change_sets *face, uint32_t set, struct sync_chang
 {
     const struct hook_turn *turn = face->server;
     if (set >= turn->sets->count) return 0;
-    const struct hook_set *s = &turn->sets->sets[set];
-    struct sync_change_set full = {.change_count = s->fact_count,
-                                   .hlc = hlc_of(&s->set->hlc),
-                                   .site = site_of(&s->set->site),
-                                   .transaction_id = face_text(s->set->transaction_id)};
+    struct hook_set s = hook_sets_at(turn->sets, set);
+    struct sync_change_set full = {.change_count = s.fact_count,
+                                   .hlc = hlc_of(&s.set->hlc),
+                                   .site = site_of(&s.set->site),
+                                   .transaction_id = face_text(s.set->transaction_id)};
     return give(ret, &full, sizeof full);
 }
 

@@ -15,16 +15,35 @@ static void runner_unref(struct hook_runner *r)
 /* ---- the way of a call -----------------------------------------------------------------------------------
  */
 
+void runner_wake(struct lane *l)
+{
+    if (l->idle == 0 || l->waking) return;
+    l->waking = true;
+    pthread_cond_signal(&l->changed);
+}
+
+/* Somebody for the calls that wait. Returns by when the watch has to look whether that was enough. */
+static uint64_t wake_for(struct lane *l, uint64_t now_ns)
+{
+    bool slow = l->slowness > SLOW_ALWAYS / 2;
+    bool all_asleep = l->idle == l->live && !l->waking;
+    if (!all_asleep && !slow && l->idle > 0) {
+        l->runner->left_waiting = true;
+        return now_ns + LOOK_NS;
+    }
+    runner_wake(l);
+    return now_ns + l->runner->timeout_min_ns;
+}
+
 static void enqueue(struct lane *l, struct hook_call *c)
 {
     c->queued_ns = hook_now_ns();
     c->next = NULL;
     *l->end = c;
     l->end = &c->next;
-    pthread_cond_signal(&l->changed);
     struct hook_runner *r = l->runner;
     r->called = true;
-    if (r->watch_next_ns > c->queued_ns + r->timeout_min_ns) pthread_cond_signal(&r->watch_changed);
+    if (r->watch_next_ns > wake_for(l, c->queued_ns)) pthread_cond_signal(&r->watch_changed);
 }
 
 void runner_finish(struct lane *l, struct hook_call *c)
@@ -99,7 +118,7 @@ void runner_leave_alone(struct hook_runner *r, struct hook *h)
     pthread_cond_signal(&h->changed);
 }
 
-static bool enter(void *arg, struct hook *h, uint64_t *ret_deadline_ns, struct err_ctx *ec)
+static bool enter(void *arg, struct hook *h, enum hook_op op, uint64_t *ret_deadline_ns, struct err_ctx *ec)
 {
     struct worker *w = arg;
     struct hook_runner *r = w->lane->runner;
@@ -115,6 +134,7 @@ static bool enter(void *arg, struct hook *h, uint64_t *ret_deadline_ns, struct e
     }
     if (in && h->isolation == HOOK_IN_PROCESS) {
         w->inside = h;
+        w->op = op;
         w->deadline_ns = deadline_ns;
         if (deadline_ns < r->watch_next_ns) pthread_cond_signal(&r->watch_changed);
     }
@@ -156,13 +176,24 @@ static void drop_chain(struct hook_runner *r, struct hook_chain *chain)
     runner_retire(r, chain);
 }
 
+/* Single long ones among quick calls do not count: they may be the machine's. */
+static void note_duration(struct lane *l, uint64_t took_ns)
+{
+    uint32_t slow = took_ns >= SLOW_CALL_NS ? SLOW_ALWAYS / 8 : 0;
+    l->slowness += slow - l->slowness / 8;
+    if (l->slowness > SLOW_ALWAYS) l->slowness = SLOW_ALWAYS;
+}
+
 static void make_call(struct worker *w, struct hook_call *c, struct hook_chain *chain)
 {
     struct hook_runner *r = w->lane->runner;
     struct hook_door door = {.arg = w, .enter = enter, .leave = leave};
     struct hook_result result = {0};
+    uint64_t began_ns = hook_now_ns();
     hook_chain_run(chain, &c->input, &door, &result);
+    uint64_t took_ns = hook_now_ns() - began_ns;
     pthread_mutex_lock(&r->lock);
+    note_duration(w->lane, took_ns);
     bool abandoned = w->abandoned;
     w->call = NULL;
     pthread_mutex_unlock(&r->lock);
@@ -194,12 +225,17 @@ static void *work(void *arg)
     pthread_mutex_lock(&r->lock);
     while (live) {
         struct hook_call *c;
-        while ((c = take(l)) == NULL && !(r->closing && l->queued == 0))
+        while ((c = take(l)) == NULL && !(r->closing && l->queued == 0)) {
+            l->idle++;
             hook_cond_wait(&l->changed, &r->lock, UINT64_MAX);
+            l->idle--;
+            l->waking = false;
+        }
         if (c == NULL) {
             l->live--;
             break;
         }
+        if (l->first != NULL && l->slowness > SLOW_ALWAYS / 2) runner_wake(l);
         struct hook_chain *chain = hook_chain_ref(r->chain);
         w->call = c;
         pthread_mutex_unlock(&r->lock);

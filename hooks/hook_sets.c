@@ -12,6 +12,17 @@ static enum sync_err no_memory(struct err_ctx *ec)
     return err_set(ec, SYNC_ENOMEM, "no memory for the decisions of hooks");
 }
 
+/* Makes sets that can be changed of those of the batch. */
+static enum sync_err spell_out(struct hook_sets *s, struct err_ctx *ec)
+{
+    if (s->sets != NULL) return SYNC_OK;
+    struct hook_set *sets = arena_get(&s->arena, ((size_t)s->count + 1) * sizeof *sets);
+    if (sets == NULL) return no_memory(ec);
+    for (uint32_t i = 0; i < s->count; i++) sets[i] = hook_sets_at(s, i);
+    s->sets = sets;
+    return SYNC_OK;
+}
+
 /* Changes stand before migrations, whichever member of the ChangeSet came first, so that a change has the
  * same index in this process and in a helper that reads the sets again from JSON. */
 static enum sync_err put_in_order(struct hook_sets *s, struct hook_set *set, struct err_ctx *ec)
@@ -33,16 +44,11 @@ static enum sync_err put_in_order(struct hook_sets *s, struct hook_set *set, str
 
 enum sync_err hook_sets_init(struct hook_sets *s, const struct batch *b, struct err_ctx *ec)
 {
-    *s = (struct hook_sets){0};
-    s->sets = arena_get(&s->arena, (b->set_count + 1) * sizeof *s->sets);
-    if (s->sets == NULL) return no_memory(ec);
-    for (size_t i = 0; i < b->set_count; i++)
-        s->sets[i] =
-            (struct hook_set){.from = b, .set = &b->sets[i], .fact_count = (uint32_t)b->sets[i].fact_count};
+    *s = (struct hook_sets){.batch = b};
     s->count = (uint32_t)b->set_count; /* a batch has at most BATCH_FACTS_MAX sets, and facts */
-    enum sync_err rc = SYNC_OK;
-    for (uint32_t i = 0; i < s->count && rc == SYNC_OK && b->migration_count > 0; i++)
-        rc = put_in_order(s, &s->sets[i], ec);
+    if (b->migration_count == 0) return SYNC_OK;
+    enum sync_err rc = spell_out(s, ec);
+    for (uint32_t i = 0; i < s->count && rc == SYNC_OK; i++) rc = put_in_order(s, &s->sets[i], ec);
     if (rc != SYNC_OK) hook_sets_deinit(s);
     return rc;
 }
@@ -62,8 +68,9 @@ static const struct fact *fact_of(const struct hook_set *set, uint32_t change)
 
 const struct fact *hook_sets_fact(const struct hook_sets *s, uint32_t set, uint32_t change)
 {
-    if (set >= s->count || change >= s->sets[set].fact_count) return NULL;
-    return fact_of(&s->sets[set], change);
+    if (set >= s->count) return NULL;
+    struct hook_set in = hook_sets_at(s, set);
+    return change < in.fact_count ? fact_of(&in, change) : NULL;
 }
 
 /* ---- recording -------------------------------------------------------------------------------------------
@@ -74,7 +81,7 @@ const struct fact *hook_sets_fact(const struct hook_sets *s, uint32_t set, uint3
 static size_t actions_max(const struct hook_sets *s)
 {
     size_t max = 16;
-    for (uint32_t i = 0; i < s->count; i++) max += 4 + (size_t)s->sets[i].fact_count;
+    for (uint32_t i = 0; i < s->count; i++) max += 4 + (size_t)hook_sets_at(s, i).fact_count;
     return max;
 }
 
@@ -82,7 +89,8 @@ static struct hook_action *add_action(struct hook_actions *a, const struct hook_
                                       enum hook_action_kind kind, uint32_t set)
 {
     struct hook_action *action = NULL;
-    if (!a->broken && set < s->count && a->count < actions_max(s))
+    if (a->count_max == 0) a->count_max = actions_max(s);
+    if (!a->broken && set < s->count && a->count < a->count_max)
         action = arena_get(&a->arena, sizeof *action);
     if (action == NULL) {
         a->broken = true;
@@ -270,7 +278,8 @@ enum sync_err hook_sets_carry_out(struct hook_sets *s, const struct hook_actions
     if (a->count == 0) return SYNC_OK;
     struct arena scratch = {0};
     uint32_t kept = 0;
-    enum sync_err rc = make_room(s, ec);
+    enum sync_err rc = spell_out(s, ec);
+    if (rc == SYNC_OK) rc = make_room(s, ec);
     struct verdict_on_set *verdicts = arena_get(&scratch, s->count * sizeof *verdicts);
     if (rc == SYNC_OK && verdicts == NULL) rc = no_memory(ec);
     if (rc != SYNC_OK) goto out;
@@ -392,7 +401,8 @@ static void put_facts(struct buf *out, const struct hook_set *set, bool migratio
 void hook_sets_put(struct buf *out, const struct hook_sets *s)
 {
     for (uint32_t i = 0; i < s->count; i++) {
-        const struct change_set *set = s->sets[i].set;
+        struct hook_set in = hook_sets_at(s, i);
+        const struct change_set *set = in.set;
         if (i > 0) buf_put_char(out, ',');
         BUF_PUT_LIT(out, "{\"siteId\":");
         json_put_site(out, &set->site);
@@ -401,9 +411,9 @@ void hook_sets_put(struct buf *out, const struct hook_sets *s)
         BUF_PUT_LIT(out, "\",\"hlc\":");
         json_put_hlc(out, &set->hlc);
         BUF_PUT_LIT(out, ",\"changes\":[");
-        put_facts(out, &s->sets[i], false);
+        put_facts(out, &in, false);
         BUF_PUT_LIT(out, "],\"schemaMigrations\":[");
-        put_facts(out, &s->sets[i], true);
+        put_facts(out, &in, true);
         BUF_PUT_LIT(out, "]}");
     }
 }

@@ -1,9 +1,9 @@
 /* hook_sets.h -- the ChangeSets of a call, as the chain has approved them so far.
  *
- * Starts as a view of a batch, without copying values. Each hook's decisions are gathered as actions while it
- * runs and carried out when it has returned: rejected sets leave the view, dropped changes leave their set,
- * a replaced set is read from the hook's JSON with every check that arriving ChangeSets get. The next hook
- * sees the result. In the end hook_sets_settle() edits the batch itself.
+ * Starts as a view of a batch, without copying or allocating anything. Each hook's decisions are gathered as
+ * actions while it runs and carried out when it has returned: rejected sets leave the view, dropped changes
+ * leave their set, a replaced set is read from the hook's JSON with every check that arriving ChangeSets get.
+ * The next hook sees the result. In the end hook_sets_settle() edits the batch itself.
  *
  * Lifetimes: the batch and its text outlive the view, and stay unchanged until hook_sets_settle().
  * Threads: one at a time. */
@@ -51,13 +51,14 @@ struct hook_action {
 /* The actions of one hook, in order. All zero: none. */
 struct hook_actions {
     struct hook_action *first, *last;
-    size_t count;
-    bool broken; /* it named what is not there, or memory was short: nobody knows what it meant */
+    size_t count, count_max; /* max: 0 before the first */
+    bool broken;             /* it named what is not there, or memory was short: nobody knows what it meant */
     struct arena arena;
 };
 
 struct hook_sets {
-    struct hook_set *sets;
+    const struct batch *batch;
+    struct hook_set *sets; /* NULL: as in the batch */
     uint32_t count;
     bool changed;            /* differs from the batch */
     uint64_t dropped_count;  /* single changes */
@@ -72,6 +73,15 @@ struct hook_sets {
 /* Errors: SYNC_ENOMEM. */
 enum sync_err hook_sets_init(struct hook_sets *s, const struct batch *b, struct err_ctx *ec);
 void hook_sets_deinit(struct hook_sets *s); /* takes an all-zero one, too */
+
+/* set: below s->count. */
+static inline struct hook_set hook_sets_at(const struct hook_sets *s, uint32_t set)
+{
+    if (s->sets != NULL) return s->sets[set];
+    const struct change_set *as_it_came = &s->batch->sets[set];
+    return (struct hook_set){
+        .from = s->batch, .set = as_it_came, .fact_count = (uint32_t)as_it_came->fact_count};
+}
 
 /* The change's fact, or NULL: no such set or change. */
 const struct fact *hook_sets_fact(const struct hook_sets *s, uint32_t set, uint32_t change);

@@ -11,7 +11,8 @@ struct overdue {
     struct hook_call *call;
     struct lane *lane;
     char hook[HOOK_NAME_MAX + 1]; /* "": it waited in the queue */
-    uint32_t timeout_ms, stuck;   /* of the hook; calls in it, with this one */
+    enum hook_op op;
+    uint32_t timeout_ms, stuck; /* of the hook; calls in it, with this one */
 };
 
 /* Takes the worker's call from it. */
@@ -30,7 +31,8 @@ static void abandon(struct hook_runner *r, struct worker *w, struct overdue *o)
     /* Without a replacement the lane has a thread less until this one comes back. */
     if (!r->closing || w->lane->queued > 0) (void)runner_start_worker(w->lane, &ec);
     atomic_fetch_add_explicit(&w->call->refs, 1, memory_order_relaxed);
-    *o = (struct overdue){.call = w->call, .lane = w->lane, .timeout_ms = h->timeout_ms, .stuck = h->stuck};
+    *o = (struct overdue){
+        .call = w->call, .lane = w->lane, .op = w->op, .timeout_ms = h->timeout_ms, .stuck = h->stuck};
     hook_text_copy(o->hook, sizeof o->hook, slice_str(h->name));
 }
 
@@ -67,13 +69,25 @@ static size_t find_queued(struct lane *l, uint64_t now_ns, struct overdue *ret, 
     return count;
 }
 
+/* Calls that were left to threads that are awake, and that these do not get to. */
+static void find_left_waiting(struct lane *l, uint64_t now_ns, uint64_t *next_ns)
+{
+    if (l->first == NULL || l->idle == 0) return;
+    uint64_t due_ns = l->first->queued_ns + LOOK_NS;
+    if (due_ns <= now_ns) {
+        runner_wake(l);
+        due_ns = now_ns + LOOK_NS;
+    }
+    if (due_ns < *next_ns) *next_ns = due_ns;
+}
+
 static void answer(struct hook_runner *r, const struct overdue *o)
 {
     const struct hook_environment *env = &r->config.env;
     char line[160];
     (void)snprintf(line, sizeof line,
                    "%s did not return within %u ms; the request is refused, stuck calls: %u",
-                   hook_op_name(o->call->input.op), o->timeout_ms, o->stuck);
+                   hook_op_name(o->op), o->timeout_ms, o->stuck);
     if (o->hook[0] != '\0') env->log(env->log_arg, o->hook, SYNC_LOG_ERROR, line);
     hook_result_unavailable(&o->call->result, o->hook);
     runner_finish(o->lane, o->call);
@@ -101,9 +115,13 @@ void *runner_watch(void *arg)
             }
             continue;
         }
-        /* While calls come, it looks once in the shortest deadline, so that no call has to wake it. */
+        find_left_waiting(&r->calls, now_ns, &next_ns);
+        find_left_waiting(&r->notices, now_ns, &next_ns);
+        /* While calls come, it looks once in the shortest deadline, so that no call has to wake it; likewise
+         * while calls are left to threads that are awake. */
         if (r->called && next_ns > now_ns + r->timeout_min_ns) next_ns = now_ns + r->timeout_min_ns;
-        r->called = false;
+        if (r->left_waiting && next_ns > now_ns + LOOK_NS) next_ns = now_ns + LOOK_NS;
+        r->called = r->left_waiting = false;
         r->watch_next_ns = next_ns;
         hook_cond_wait(&r->watch_changed, &r->lock, next_ns);
         r->watch_next_ns = 0; /* awake: nobody need wake it */

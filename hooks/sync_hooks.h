@@ -334,10 +334,13 @@ struct sync_hooks {
     void (*after_apply_changes)(void *state, const struct sync_identity *who, struct sync_change_sets *sets,
                                 const struct sync_apply_result *result);
 
-    /* Where does this database lie in the object store? Writes a zero terminated path of 1 to path_bytes - 1
-     * characters: no empty part, no part "." or "..", no / at its ends, no control character. Leaving it ""
-     * has no opinion; the first hook that writes one decides. Anything else is a failure: the database is not
-     * opened. */
+    /* Where does this database lie in the object store? Asked before a snapshot of it is written, looked for
+     * or restored. Writes a zero terminated path of 1 to path_bytes - 1 bytes of UTF-8: no empty part, no
+     * part "." or "..", no / at its ends, no control character. The database's folder of snapshots then lies
+     * below it. Leaving it "" has no opinion; the first hook that writes one decides. It has to be the same
+     * each time: snapshots that lie elsewhere are not found, but for those in the usual place. After anything
+     * but SYNC_HOOK_OK and a path that is none, nothing is written or restored: a database that is not on
+     * this server's disk is then not opened. */
     int (*storage_path)(void *state, struct sync_text database, char *path, size_t path_bytes,
                         struct sync_answer *answer);
 

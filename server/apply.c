@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#define FAILURE_LOG_INTERVAL_NS UINT64_C(10000000000)
+
 /* A frame on its way to one loop. */
 struct push_job {
     struct job job;
@@ -90,6 +92,17 @@ void apply_committed(struct store_thread *t, struct apply_job *j)
     frame_unref(f);
 }
 
+/* On a disk that fails every batch does. */
+static void log_failure(struct loop *l, const struct apply_job *j)
+{
+    uint64_t untold;
+    if (!seldom_tells(&l->server->apply_failures, FAILURE_LOG_INTERVAL_NS, system_monotonic_ns(), &untold))
+        return;
+    log_error(&l->server->logger, LOG_STORAGE, "apply.failed", LOG_SLICE("db", j->request.database),
+              LOG_FAILURE(&j->store.job.ec), LOG_U64("untold", untold),
+              LOG_STR("next", "further ones are counted, and told in 10 s at the earliest"));
+}
+
 static void apply_done(struct job *job)
 {
     struct apply_job *j = (struct apply_job *)job;
@@ -99,8 +112,7 @@ static void apply_done(struct job *job)
     if (job->rc == SYNC_OK) {
         counter_add(&m->changes_applied, j->request.result.applied);
     } else {
-        log_error(&l->server->logger, LOG_STORAGE, "apply.failed", LOG_SLICE("db", j->request.database),
-                  LOG_FAILURE(&job->ec));
+        log_failure(l, j);
     }
     admission_ends(l->server->admission);
     j->finished(l, j);

@@ -4,6 +4,7 @@
 #include "server/command.h"
 #include "server/object_file.h"
 #include "server/object_work.h"
+#include "server/predecessor.h"
 #include "storage/shard_upload.h"
 #include "storage/snapshots/facts_digest.h"
 #include "storage/view.h"
@@ -21,6 +22,7 @@ static const char usage_text[] =
     "       sync-coordinator object restore DATABASE [--until TIME] [--as NAME] [FLAG]...\n"
     "       sync-coordinator object export DATABASE FILE [FLAG]...\n"
     "       sync-coordinator object import DATABASE FILE [FLAG]...\n"
+    "       sync-coordinator object import DATABASE --predecessor [FLAG]...\n"
     "\n"
     "  list      the databases that have snapshots, and the newest of each\n"
     "  verify    reads everything back, restores it into a temporary directory, and shows a digest of all "
@@ -29,7 +31,9 @@ static const char usage_text[] =
     "  restore   brings a database into the data directory; --until: as it was then (2026-01-31T12:00:00Z),\n"
     "            under the new name of --as\n"
     "  export    writes what is in the object store of a database to a file (gzip, one JSON line a fact)\n"
-    "  import    makes a new database in the data directory of such a file\n"
+    "  import    makes a new database in the data directory of such a file; --predecessor: merges the "
+    "batches and\n"
+    "            the newest snapshot that the TypeScript coordinator left in the object store into it\n"
     "\n"
     "FLAG: as for the server, which finds the same object store and data directory by them (--config,\n"
     "--object-dir, --s3-bucket, --data-dir, ...). The server must not run on a data directory that is "
@@ -39,7 +43,7 @@ static const char usage_text[] =
 struct arguments {
     const char *words[2]; /* database, file */
     size_t word_count;
-    bool all;
+    bool all, predecessor;
     const char *compare, *until, *as; /* NULL: not given */
     int used;                         /* of argv, the verb included */
 };
@@ -59,10 +63,11 @@ static int failed(const struct err_ctx *ec)
 
 /* ---- list */
 
-static enum sync_err list_one(struct object_work *w, struct slice database, struct err_ctx *ec)
+static enum sync_err list_one(struct object_work *w, struct snapshot_place at, struct err_ctx *ec)
 {
+    struct slice database = at.database;
     struct snapshot_list l;
-    enum sync_err rc = snapshot_list(w->objects, &w->call, database, &l, ec);
+    enum sync_err rc = snapshot_list(w->objects, &w->call, at, &l, ec);
     if (rc != SYNC_OK) return rc;
     for (size_t i = 0; i < l.count; i++) {
         char stamp[STAMP_TEXT + 1], made[32];
@@ -78,25 +83,56 @@ static enum sync_err list_one(struct object_work *w, struct slice database, stru
     return SYNC_OK;
 }
 
-/* Calls `each` for every database that has snapshots. */
+/* The last place that for_all() came across. Its keys come one after the other. */
+struct last_place {
+    char database[DATABASE_ID_MAX];
+    size_t database_len;
+    char path[OBJECT_KEY_MAX];
+    size_t path_len;
+};
+
+static bool is_last(const struct last_place *l, struct snapshot_place at)
+{
+    return slice_eq(at.database, slice_of(l->database, l->database_len)) &&
+           slice_eq(at.path, slice_of(l->path, l->path_len));
+}
+
+static struct snapshot_place note_last(struct last_place *l, struct snapshot_place at)
+{
+    memcpy(l->database, at.database.bytes, at.database.len);
+    l->database_len = at.database.len;
+    if (at.path.len > 0) memcpy(l->path, at.path.bytes, at.path.len);
+    l->path_len = at.path.len;
+    return (struct snapshot_place){.database = slice_of(l->database, l->database_len),
+                                   .path = slice_of(l->path, l->path_len)};
+}
+
+/* Calls `each` for every database that has snapshots. They are found by the snapshots themselves, not by
+ * folders: hooks may have put them at any depth. */
 static enum sync_err for_all(struct object_work *w,
-                             enum sync_err (*each)(struct object_work *w, struct slice database,
+                             enum sync_err (*each)(struct object_work *w, struct snapshot_place at,
                                                    struct err_ctx *ec),
                              struct err_ctx *ec)
 {
     char next[OBJECT_TOKEN_MAX + 1] = "";
+    struct last_place last = {.database_len = 0};
     enum sync_err rc = SYNC_OK;
     for (bool more = true; more && rc == SYNC_OK;) {
-        const struct object_query query = {
-            .prefix = slice_str(SNAPSHOTS_PREFIX), .continuation = slice_str(next), .delimiter = '/'};
+        const struct object_query query = {.prefix = slice_str(SNAPSHOTS_PREFIX),
+                                           .continuation = slice_str(next)};
         struct object_page page;
         rc = object_list(w->objects, &w->call, &query, &page, ec);
         if (rc != SYNC_OK) break;
         for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
             char name[DATABASE_ID_MAX];
             size_t len;
-            if (snapshot_key_database(SNAPSHOTS_PREFIX, page.entries[i].key, name, &len))
-                rc = each(w, slice_of(name, len), ec);
+            struct snapshot_id id;
+            struct snapshot_place at = {.path = slice_of(NULL, 0)};
+            if (!snapshot_key_parse(page.entries[i].key, &id) ||
+                !snapshot_key_database(SNAPSHOTS_PREFIX, page.entries[i].key, name, &len, &at.path))
+                continue;
+            at.database = slice_of(name, len);
+            if (!is_last(&last, at)) rc = each(w, note_last(&last, at), ec);
         }
         more = page.more;
         strcpy(next, page.next);
@@ -160,10 +196,16 @@ static enum sync_err verify_one(struct object_work *w, struct slice database, st
     return rc;
 }
 
+/* As the server will look for it: where the hooks say. */
+static enum sync_err verify_at(struct object_work *w, struct snapshot_place at, struct err_ctx *ec)
+{
+    return verify_one(w, at.database, ec);
+}
+
 static enum sync_err run_verify(struct object_work *w, const struct arguments *a, struct err_ctx *ec)
 {
     compare_dir = a->compare;
-    return a->all ? for_all(w, verify_one, ec) : verify_one(w, slice_str(a->words[0]), ec);
+    return a->all ? for_all(w, verify_at, ec) : verify_one(w, slice_str(a->words[0]), ec);
 }
 
 /* ---- restore */
@@ -219,12 +261,43 @@ static enum sync_err run_export(struct object_work *w, const struct arguments *a
     return rc;
 }
 
+static void complain(void *arg, struct slice key, const struct err_ctx *why)
+{
+    (void)arg;
+    (void)fprintf(stderr, "sync-coordinator: %.*s: %s; left out\n", SLICE_ARG(key), why->text);
+}
+
+static enum sync_err import_predecessor(struct object_work *w, struct slice database, struct err_ctx *ec)
+{
+    struct work_store to;
+    struct predecessor_result r = {0};
+    enum sync_err rc = work_store_open(w, NULL, &to, ec);
+    if (rc == SYNC_OK) {
+        const struct predecessor_import p = {.objects = w->objects,
+                                             .call = &w->call,
+                                             .shard = work_shard(&to, database),
+                                             .database = database,
+                                             .complain = complain};
+        rc = predecessor_run(&p, &r, ec);
+    }
+    work_store_close(&to);
+    if (r.batches + r.snapshots > 0)
+        (void)printf("%.*s  %" PRIu64 " batches, %" PRIu64 " snapshots, %" PRIu64 " facts, %" PRIu64
+                     " known or outdated\n",
+                     SLICE_ARG(database), r.batches, r.snapshots, r.applied, r.skipped);
+    if (rc == SYNC_OK && r.complaints > 0)
+        rc = err_set(ec, SYNC_EFORMAT, "database %.*s: %" PRIu64 " objects were left out",
+                     SLICE_ARG(database), r.complaints);
+    return rc;
+}
+
 static enum sync_err run_import(struct object_work *w, const struct arguments *a, struct err_ctx *ec)
 {
     struct slice database = slice_str(a->words[0]);
     struct work_store to;
     uint64_t facts = 0;
     if (!database_id_is_valid(database)) return err_set(ec, SYNC_ECONFIG, "not a database's id");
+    if (a->predecessor) return import_predecessor(w, database, ec);
     enum sync_err rc = work_store_open(w, NULL, &to, ec);
     if (rc == SYNC_OK) rc = object_file_read(&to, database, a->words[1], &facts, ec);
     if (rc == SYNC_OK)
@@ -262,6 +335,10 @@ static bool read_arguments(const struct verb *v, int argc, char *const argv[], s
         if (v->run == run_verify && strcmp(word, "--all") == 0) {
             a.all = true;
             words = 0;
+            a.used++;
+        } else if (v->run == run_import && strcmp(word, "--predecessor") == 0) {
+            a.predecessor = true;
+            words = 1;
             a.used++;
         } else if (option != NULL) {
             if (value == NULL) return false;

@@ -1,5 +1,6 @@
 #include "server/eviction.h"
 
+#include "server/database_place.h"
 #include "server/server.h"
 #include "server/snapshot_take.h"
 #include "server/store_call.h"
@@ -47,11 +48,15 @@ static enum sync_err snapshot_is_good(struct eviction *e, struct slice database,
                                       const struct snapshot_note *note, bool *ret, struct err_ctx *ec)
 {
     const struct snapshot_id id = {.stamp = note->newest, .made_ms = note->made_ms};
+    struct database_place place;
     struct snapshot_key key;
     bool there = false, damaged = false;
-    snapshot_key_of(database, &id, &key);
-    enum sync_err rc = is_there(e, snapshot_key_slice(&key), &there, ec);
-    snapshot_damaged_key(database, &id, &key);
+    *ret = false;
+    enum sync_err rc = database_place_find(&e->server->hooks, database, &place, ec);
+    if (rc != SYNC_OK) return rc;
+    snapshot_key_of(place.at, &id, &key);
+    rc = is_there(e, snapshot_key_slice(&key), &there, ec);
+    snapshot_damaged_key(place.at, &id, &key);
     if (rc == SYNC_OK && there) rc = is_there(e, snapshot_key_slice(&key), &damaged, ec);
     *ret = rc == SYNC_OK && there && !damaged;
     return rc;

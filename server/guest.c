@@ -10,10 +10,13 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
+enum { IDLE_SLACK_MS = 100 };
+
 struct guest {
     struct admission_key address;
     uint64_t came_ms;
     bool asked;
+    uint64_t idle_ms; /* since when it may ask again and does not; UINT64_MAX: it has asked */
 };
 
 static bool may_enter(struct loop *l, const struct admission_key *address)
@@ -39,7 +42,7 @@ bool guest_take_in(struct loop *l, int fd, const struct sockaddr *from)
         admission_leave(l->server->admission, &address);
         return false;
     }
-    *g = (struct guest){.address = address, .came_ms = loop_now_ms(l)};
+    *g = (struct guest){.address = address, .came_ms = loop_now_ms(l), .idle_ms = UINT64_MAX};
     /* Messages are written whole: waiting for more to send would only delay them. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
@@ -66,7 +69,22 @@ void guest_created(struct loop *l)
 void guest_asked(struct lws *wsi)
 {
     struct guest *g = lws_get_opaque_user_data(wsi);
-    if (g != NULL) g->asked = true;
+    if (g == NULL) return;
+    g->asked = true;
+    g->idle_ms = UINT64_MAX;
+}
+
+void guest_answered(struct loop *l, struct lws *wsi)
+{
+    struct guest *g = lws_get_opaque_user_data(wsi);
+    if (g != NULL) g->idle_ms = loop_now_ms(l);
+}
+
+/* libwebsockets closes who asks nothing more, and does not say so: nobody else was idle for as long. */
+static bool was_idle_too_long(const struct loop *l, const struct guest *g)
+{
+    return g->idle_ms != UINT64_MAX &&
+           loop_now_ms(l) - g->idle_ms + IDLE_SLACK_MS >= l->server->config->limits.idle_timeout_ms;
 }
 
 void guest_gone(struct loop *l, struct lws *wsi)
@@ -78,6 +96,7 @@ void guest_gone(struct loop *l, struct lws *wsi)
     /* libwebsockets gives up who sends no whole head, and does not say so. It counts in whole seconds. */
     if (!g->asked && loop_now_ms(l) - g->came_ms + 1000 > l->server->config->limits.head_timeout_ms)
         limit_hit(l->server, LIMIT_HEAD_TIMEOUT);
+    if (was_idle_too_long(l, g)) limit_hit(l->server, LIMIT_IDLE_TIMEOUT);
     admission_leave(l->server->admission, &g->address);
     free(g);
 }

@@ -18,7 +18,8 @@ bool guest_take_in(struct loop *l, int fd, const struct sockaddr *from);
 
 /* Behind the callbacks of libwebsockets. */
 void guest_created(struct loop *l);
-void guest_asked(struct lws *wsi); /* a whole head has come */
+void guest_asked(struct lws *wsi);                    /* a whole head has come */
+void guest_answered(struct loop *l, struct lws *wsi); /* and may ask again */
 void guest_gone(struct loop *l, struct lws *wsi);
 
 #endif

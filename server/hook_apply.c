@@ -66,23 +66,19 @@ static void approved(struct loop *l, struct judging *g, struct hook_ask *a)
     submit(l, &g->who, m, &extra);
 }
 
-static void ask(struct loop *l, struct judging *g, enum hook_op op, struct message *m);
-
 static void answered(struct loop *l, struct hook_ask *a)
 {
     struct judging *g = a->context;
     struct err_ctx ec;
     enum sync_err rc = hook_ask_error(a, SYNC_EFORBIDDEN, &ec);
-    if (rc == SYNC_OK && a->call.input.op == HOOK_AUTHORIZE) {
-        ask(l, g, HOOK_BEFORE_APPLY_CHANGES, hook_ask_take_message(a));
-        return;
-    }
-    receiving_batch_ends(l, g->text_len);
+    if (rc == SYNC_OK)
+        receiving_batch_ends(l, g->text_len);
+    else
+        a->held_bytes = g->text_len; /* a hook that is late may still read it: it stays with the question */
     if (g->who.judged != NULL) g->who.judged(l, g->who.asker);
     if (rc == SYNC_OK) {
         approved(l, g, a);
     } else {
-        /* The message stays with the question: a late hook may still read it. */
         g->who.refused(l, g->who.asker, a->message, rc, &ec);
     }
     free_judging(l, g);
@@ -99,11 +95,12 @@ static void give_up(struct loop *l, struct judging *g, struct message *m)
     free_judging(l, g);
 }
 
-/* Where no hook has the function, the runner approves: the question is asked all the same, so that the
- * batches of a connection stay in line when a reload comes between. */
-static void ask(struct loop *l, struct judging *g, enum hook_op op, struct message *m)
+/* May they, and which of these changes? One call, so that a batch makes one trip to the hooks and back. Where
+ * no hook has the function, the runner approves: the question is asked all the same, so that the batches of a
+ * connection stay in line when a reload comes between. */
+static void ask(struct loop *l, struct judging *g, struct message *m)
 {
-    struct hook_ask *a = hook_ask_new(l, op, g->who.asker, g->identity->connection, answered);
+    struct hook_ask *a = hook_ask_new(l, HOOK_AUTHORIZE, g->who.asker, g->identity->connection, answered);
     if (a == NULL) {
         give_up(l, g, m);
         return;
@@ -114,6 +111,7 @@ static void ask(struct loop *l, struct judging *g, enum hook_op op, struct messa
     a->call.input.operation = SYNC_APPLY_CHANGES;
     a->call.input.change_count = (uint32_t)m->batch.fact_count; /* at most BATCH_FACTS_MAX */
     a->call.input.batch = &m->batch;
+    a->call.input.then_before_apply = true;
     hook_ask_submit(a);
 }
 
@@ -143,7 +141,7 @@ bool hook_apply(struct loop *l, const struct apply_asker *who, struct message *m
     g->identity = hook_identity_ref(who->identity);
     g->text_len = m->batch.text_len;
     receiving_batch_begins(l, g->text_len);
-    ask(l, g, authorizes ? HOOK_AUTHORIZE : HOOK_BEFORE_APPLY_CHANGES, m);
+    ask(l, g, m);
     return true;
 }
 

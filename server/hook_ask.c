@@ -19,6 +19,7 @@ static void destroy(struct hook_call *c)
 void hook_ask_free(struct hook_ask *a)
 {
     if (a->bytes > 0) atomic_fetch_sub(&a->job.home->server->hooks.notice_bytes, a->bytes);
+    if (a->held_bytes > 0) receiving_held_ends(&a->job.home->server->receiving, a->held_bytes);
     hook_result_deinit(&a->call.result);
     hook_identity_unref(a->call.input.identity);
     claim_unref(a->claim);

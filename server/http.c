@@ -1,6 +1,7 @@
 #include "server/http.h"
 
 #include "server/admission.h"
+#include "server/guest.h"
 #include "server/http_internal.h"
 #include "server/limit.h"
 #include "server/system.h"
@@ -296,6 +297,7 @@ int http_body_complete(struct http *h)
 static int end_exchange(struct http **exchange)
 {
     struct http *h = *exchange;
+    struct loop *l = h->loop;
     struct lws *wsi = h->wsi;
     bool close = h->close;
     count_answer(h);
@@ -303,26 +305,27 @@ static int end_exchange(struct http **exchange)
     http_free(h);
     *exchange = NULL;
     if (close) return -1;
+    guest_answered(l, wsi);
     return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
 /* The socket has taken all that was written: not earlier, so that a slow client costs one piece, and that
  * closing cuts nothing off. */
-static int sent(struct http **exchange)
+static int sent(struct http **exchange, bool keeps_up)
 {
     struct http *h = *exchange;
     if (h->state == HTTP_ANSWERED) return end_exchange(exchange);
     h->state = HTTP_WORKING;
     h->send_ends_ms = UINT64_MAX;
     http_stop_reading(h);
-    read_stream_next(h->stream);
+    read_stream_next(h->stream, keeps_up);
     return 0;
 }
 
 int http_writeable(struct http **exchange)
 {
     struct http *h = *exchange;
-    if (h != NULL && (h->state == HTTP_ANSWERED || h->state == HTTP_SENT)) return sent(exchange);
+    if (h != NULL && (h->state == HTTP_ANSWERED || h->state == HTTP_SENT)) return sent(exchange, false);
     if (h == NULL || h->state != HTTP_ANSWERING) return 0;
     size_t len = h->out.len - LWS_PRE;
     if (h->out.failed != SYNC_OK) return -1;
@@ -331,7 +334,7 @@ int http_writeable(struct http **exchange)
     if (len > 0 && lws_write(h->wsi, (unsigned char *)h->out.bytes + LWS_PRE, len, LWS_WRITE_HTTP) < 0)
         return -1;
     h->state = h->ends ? HTTP_ANSWERED : HTTP_SENT;
-    if (!lws_partial_buffered(h->wsi)) return sent(exchange);
+    if (!lws_partial_buffered(h->wsi)) return sent(exchange, true);
     http_go_on_reading(h); /* only the flow: see above */
     (void)lws_callback_on_writable(h->wsi);
     return 1;

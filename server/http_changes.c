@@ -2,6 +2,7 @@
 #include "server/gzip.h"
 #include "server/hook_apply.h"
 #include "server/http_internal.h"
+#include "server/limit.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -171,6 +172,7 @@ static enum sync_err read_body(struct http *h, struct message *ret, struct err_c
     size_t all;
     char *text = buf_take(&h->body, &all);
     rc = message_read(h->loop->json, text, len, ret, ec);
+    if (json_is_too_deep(h->loop->json)) limit_hit(h->loop->server, LIMIT_JSON_DEPTH);
     if (rc != SYNC_OK) return rc;
     if (!ret->changes_state.has) {
         rc = err_set(ec, SYNC_EBADMSG, "the body must contain a changes array");

@@ -1,73 +1,11 @@
 #include "server/http_request.h"
 
-#include "core/base64.h"
+#include "server/http_parse.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 
 enum { QUERY_VALUE_MAX = 1024 };
-
-/* ---- path */
-
-static struct slice drop_first(struct slice s, size_t n)
-{
-    return slice_of(s.bytes + n, s.len - n);
-}
-
-static bool ends_with(struct slice s, const char *tail, struct slice *ret_before)
-{
-    size_t n = strlen(tail);
-    if (s.len < n || memcmp(s.bytes + s.len - n, tail, n) != 0) return false;
-    *ret_before = slice_of(s.bytes, s.len - n);
-    return true;
-}
-
-static bool fixed_route(struct slice rest, enum http_endpoint *ret)
-{
-    static const struct {
-        const char *path;
-        enum http_endpoint endpoint;
-    } routes[] = {
-        {"/status", HTTP_ENDPOINT_STATUS},           {"/metrics", HTTP_ENDPOINT_METRICS},
-        {"/healthz", HTTP_ENDPOINT_HEALTHZ},         {"/readyz", HTTP_ENDPOINT_READYZ},
-        {"/coordinator", HTTP_ENDPOINT_COORDINATOR}, {"/coordinator/hint", HTTP_ENDPOINT_COORDINATOR_HINT},
-    };
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (!slice_is(rest, routes[i].path)) continue;
-        *ret = routes[i].endpoint;
-        return true;
-    }
-    return false;
-}
-
-/* BASE/DATABASE/changes and BASE/DATABASE/snapshot. libwebsockets resolves percent-encoding, and makes one of
- * several slashes, before we see the path: an empty database shows as none at all. */
-static void database_route(struct slice rest, struct http_request *r)
-{
-    struct slice database;
-    if (ends_with(rest, "/changes", &database))
-        r->endpoint = r->method == METHOD_POST ? HTTP_ENDPOINT_APPLY_CHANGES : HTTP_ENDPOINT_GET_CHANGES;
-    else if (ends_with(rest, "/snapshot", &database))
-        r->endpoint = HTTP_ENDPOINT_SNAPSHOT;
-    else
-        return;
-    if (database.len > 0) database = drop_first(database, 1); /* its slash */
-    r->database_valid = database_id_is_valid(database);
-    r->database_is_text = database_id_is_text(database);
-    r->database_len = database.len < sizeof r->database ? database.len : sizeof r->database - 1;
-    if (r->database_len > 0) memcpy(r->database, database.bytes, r->database_len);
-}
-
-static void read_path(const char *base_path, struct slice path, struct http_request *r)
-{
-    struct slice base = slice_str(base_path);
-    r->endpoint = HTTP_ENDPOINT_OTHER;
-    if (!slice_starts_with(path, base)) return;
-    struct slice rest = drop_first(path, base.len);
-    if (rest.len == 0 || rest.bytes[0] != '/') return;
-    if (!fixed_route(rest, &r->endpoint)) database_route(rest, r);
-}
 
 /* ---- headers */
 
@@ -96,54 +34,34 @@ static enum http_method method_of(struct lws *wsi)
 
 static void read_connection(struct lws *wsi, struct http_request *r)
 {
-    char text[64];
-    (void)copy_header(wsi, WSI_TOKEN_HTTP, text, sizeof text);
-    r->is_http_1_0 = strcmp(text, "HTTP/1.1") != 0;
-    (void)copy_header(wsi, WSI_TOKEN_CONNECTION, text, sizeof text);
-    r->keep_alive = r->is_http_1_0 ? strcasecmp(text, "keep-alive") == 0 : strcasecmp(text, "close") != 0;
+    char version[64], connection[64];
+    (void)copy_header(wsi, WSI_TOKEN_HTTP, version, sizeof version);
+    (void)copy_header(wsi, WSI_TOKEN_CONNECTION, connection, sizeof connection);
+    http_parse_connection(version, connection, r);
 }
 
-/* Where does the body end (RFC 9112 section 6.3)? Two readers of one request must never disagree on that: a
- * Content-Length is digits, once, and not with Transfer-Encoding, and that is `chunked` and nothing else. Two
- * headers of a name show as one with a comma. */
 static void read_framing(struct lws *wsi, struct http_request *r)
 {
-    char text[32];
-    r->has_length = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
-        (void)copy_header(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, text, sizeof text);
-        r->is_chunked = strcasecmp(text, "chunked") == 0;
-        r->framing_valid = r->is_chunked && !r->has_length && !r->is_http_1_0;
-        return;
-    }
-    r->framing_valid = !r->has_length;
-    if (!r->has_length || copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof text) == 0) return;
-    if (strspn(text, "0123456789") != strlen(text) || strlen(text) > 18) return;
-    r->length = strtoull(text, NULL, 10);
-    r->framing_valid = true;
+    char length[32], coding[32];
+    (void)copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof length);
+    (void)copy_header(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, coding, sizeof coding);
+    http_parse_framing(lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 ? length : NULL,
+                       lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 ? coding : NULL, r);
 }
 
 static void read_body_type(struct lws *wsi, struct http_request *r)
 {
-    char text[128];
-    (void)copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, text, sizeof text);
-    text[strcspn(text, "; \t")] = '\0';
-    r->is_json = strcasecmp(text, "application/json") == 0;
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_ENCODING) <= 0) {
-        r->encoding = BODY_PLAIN;
-        return;
-    }
-    (void)copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_ENCODING, text, sizeof text);
-    if (strcasecmp(text, "identity") == 0)
-        r->encoding = BODY_PLAIN;
-    else
-        r->encoding = strcasecmp(text, "gzip") == 0 ? BODY_GZIP : BODY_UNKNOWN;
+    char type[128], encoding[128];
+    (void)copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, type, sizeof type);
+    (void)copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_ENCODING, encoding, sizeof encoding);
+    http_parse_body_type(type,
+                         lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_ENCODING) > 0 ? encoding : NULL, r);
 }
 
 void http_request_read(struct lws *wsi, const char *base_path, struct slice path, struct http_request *ret)
 {
     *ret = (struct http_request){.method = method_of(wsi)};
-    read_path(base_path, path, ret);
+    http_parse_path(base_path, path, ret);
     read_connection(wsi, ret);
     read_framing(wsi, ret);
     read_body_type(wsi, ret);
@@ -176,11 +94,7 @@ enum sync_err http_request_token(struct lws *wsi, char ret[TOKEN_BYTES_MAX], siz
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) <= 0) return SYNC_OK;
     size_t n = copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, ret, TOKEN_BYTES_MAX);
     if (n == 0) return err_set(ec, SYNC_EAUTH, "the token is too long");
-    if (n >= 7 && strncasecmp(ret, "Bearer ", 7) == 0) {
-        n -= 7;
-        memmove(ret, ret + 7, n);
-    }
-    *ret_len = n;
+    *ret_len = http_parse_token(ret, n);
     return SYNC_OK;
 }
 
@@ -194,13 +108,13 @@ size_t http_request_hint(struct lws *wsi, char ret[HINT_BYTES_MAX])
 static bool query_value(struct lws *wsi, const char *name, char *ret, size_t ret_size)
 {
     char part[QUERY_VALUE_MAX];
-    size_t name_len = strlen(name);
     for (int i = 0;; i++) {
         int n = lws_hdr_copy_fragment(wsi, part, sizeof part, WSI_TOKEN_HTTP_URI_ARGS, i);
         if (n < 0) return false; /* no further parameter, or one longer than any of ours */
         part[(size_t)n < sizeof part ? (size_t)n : sizeof part - 1] = '\0';
-        if (strncmp(part, name, name_len) != 0 || part[name_len] != '=') continue;
-        int copied = snprintf(ret, ret_size, "%s", part + name_len + 1);
+        const char *value = http_parse_parameter(part, name);
+        if (value == NULL) continue;
+        int copied = snprintf(ret, ret_size, "%s", value);
         return copied >= 0 && (size_t)copied < ret_size;
     }
 }
@@ -208,20 +122,13 @@ static bool query_value(struct lws *wsi, const char *name, char *ret, size_t ret
 enum sync_err http_request_since(struct lws *wsi, bool *ret_has, struct hlc *ret, struct err_ctx *ec)
 {
     char text[QUERY_VALUE_MAX] = "";
-    uint8_t bytes[HLC_ENCODED_SIZE];
-    size_t len;
     *ret_has = false;
     if (!query_value(wsi, "sinceHLC", text, sizeof text) || text[0] == '\0') {
         if (copy_custom(wsi, "x-since-hlc:", text, sizeof text) <= 0) return SYNC_OK;
     }
-    /* A + of base64 that arrived raw shows as the space that it means in a query. */
-    for (char *c = text; *c != '\0'; c++)
-        if (*c == ' ') *c = '+';
-    if (!base64_decode(BASE64_ANY, slice_str(text), bytes, sizeof bytes, &len) || len != sizeof bytes)
-        return err_set(ec, SYNC_EBADMSG, "sinceHLC is not an HLC in base64");
-    hlc_decode(bytes, ret);
-    *ret_has = true;
-    return SYNC_OK;
+    enum sync_err rc = http_parse_since(text, ret, ec);
+    *ret_has = rc == SYNC_OK;
+    return rc;
 }
 
 enum sync_err http_request_wait(struct lws *wsi, uint64_t *ret_ms, struct err_ctx *ec)
@@ -229,10 +136,5 @@ enum sync_err http_request_wait(struct lws *wsi, uint64_t *ret_ms, struct err_ct
     char text[32];
     *ret_ms = 0;
     if (!query_value(wsi, "wait", text, sizeof text) || text[0] == '\0') return SYNC_OK;
-    char *end;
-    double seconds = strtod(text, &end);
-    if (*end != '\0' || !(seconds >= 0 && seconds < 1e9))
-        return err_set(ec, SYNC_EBADMSG, "wait is not a number of seconds");
-    *ret_ms = (uint64_t)(seconds * 1000);
-    return SYNC_OK;
+    return http_parse_wait(text, ret_ms, ec);
 }

@@ -90,6 +90,7 @@ enum sync_err log_shards_uploaded(void *arg, uint32_t shard, const struct upload
                                   struct err_ctx *ec)
 {
     struct log_uploader *u = arg;
+    for (size_t i = 0; i < count; i++) log_known_add(u->known, positions[i].database);
     struct request r = {.carry_out = carry_out_uploaded,
                         .positions = positions,
                         .complete = complete,

@@ -4,6 +4,7 @@
 #include "server/log_shards.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "storage/sharedlog/log_plan.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,9 +38,15 @@ enum sync_err log_uploader_open(struct log_uploader *u, struct shared_log *log, 
         .arg = u,
     };
     *u = (struct log_uploader){.log = log, .partition = partition};
+    if (s->config->object.log_filter_bytes > 0) {
+        enum sync_err filter_rc = log_known_new(s->config->object.log_filter_bytes, &u->known, ec);
+        if (filter_rc != SYNC_OK) return filter_rc;
+    }
     memcpy(cfg.writer, log->writer, sizeof cfg.writer);
     memcpy(cfg.run, log->run, sizeof cfg.run);
-    return log_writer_open(&cfg, &u->writer, ec);
+    enum sync_err rc = log_writer_open(&cfg, &u->writer, ec);
+    if (rc == SYNC_OK) atomic_store(&u->number, log_writer_number(u->writer));
+    return rc;
 }
 
 /* ---- what is told */
@@ -142,6 +149,7 @@ static uint64_t step(struct log_uploader *u, bool *ret_go_on)
     bool follows = server_of(u)->config->storage.durability == DURABILITY_OBJECT;
     uint64_t accepted = atomic_load(&u->log->accepted);
     enum sync_err rc = log_writer_step(u->writer, &result, &info, &ec);
+    atomic_store(&u->number, log_writer_number(u->writer));
     if (rc == SYNC_ECANCELED) return 0;
     if (rc != SYNC_OK) result = LOG_WAITS;
     if (result == LOG_LOST) {
@@ -161,7 +169,8 @@ static uint64_t step(struct log_uploader *u, bool *ret_go_on)
     u->failures = 0;
     if (result == LOG_WROTE) count(u, &info);
     if (result == LOG_WROTE && (info.more || follows)) return 0;
-    return server_of(u)->config->object.log_tick_ms;
+    const struct config_object *object = &server_of(u)->config->object;
+    return log_plan_pause_ms(object->log_tick_ms, object->segment_objects);
 }
 
 static void *run(void *arg)
@@ -241,4 +250,6 @@ void log_uploader_close(struct log_uploader *u)
 {
     log_writer_close(u->writer);
     u->writer = NULL;
+    log_known_free(u->known);
+    u->known = NULL;
 }

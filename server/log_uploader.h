@@ -5,6 +5,7 @@
 #define SERVER_LOG_UPLOADER_H
 
 #include "server/shared_log.h"
+#include "storage/sharedlog/log_known.h"
 #include "storage/sharedlog/log_writer.h"
 
 struct log_uploader {
@@ -18,6 +19,8 @@ struct log_uploader {
     uint64_t warned_ns;         /* when that was told last */
     uint64_t drained;           /* log->accepted when everything up to it was uploaded */
     bool idle;                  /* nothing waited at the last look */
+    struct log_known *known;    /* which databases the partition may hold; NULL: nobody keeps that */
+    _Atomic uint64_t number;    /* of the newest object that is confirmed and noted */
     _Atomic uint64_t oldest_ms; /* wall clock: since when what waits has been waiting; 0: nothing does */
     _Atomic uint64_t backlog_bytes;
     _Atomic uint64_t backlog_databases;

@@ -56,9 +56,10 @@ enum sync_err object_file_write(struct work_store *from, struct slice database, 
     if (n < 0 || (size_t)n >= sizeof dir) return err_set(ec, SYNC_EIO, "the path is too long");
     enum sync_err rc = object_dir_open(&(struct object_dir_config){.path = dir}, &objects, ec);
     if (rc == SYNC_OK) rc = view_open(work_shard(from, database), database, &v, ec);
-    if (rc == SYNC_OK) rc = snapshot_write(objects, &cfg, v, database, system_wall_ms(), &made, ec);
+    if (rc == SYNC_OK)
+        rc = snapshot_write(objects, &cfg, v, snapshot_place_of(database), system_wall_ms(), NULL, &made, ec);
     if (rc == SYNC_OK) {
-        snapshot_key_of(database, &made.id, &key);
+        snapshot_key_of(snapshot_place_of(database), &made.id, &key);
         rc = copy_out(objects, snapshot_key_slice(&key), path, ec);
     }
     view_close(v);

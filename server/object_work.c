@@ -22,12 +22,14 @@ enum sync_err object_work_open(struct object_work *w, int argc, char *const argv
     if (config->object.dir[0] == '\0' && config->s3.bucket[0] == '\0')
         return err_set(ec, SYNC_ECONFIG, "there is no object store: set s3.bucket or object.dir");
     w->call = (struct object_call){.timeout_ms = WORK_CALL_MS};
-    return objects_open(config, &nobody, &w->objects, ec);
+    rc = database_place_open_hooks(&w->hooks, config, ec);
+    return rc == SYNC_OK ? objects_open(config, &nobody, &w->objects, ec) : rc;
 }
 
 void object_work_close(struct object_work *w)
 {
     object_store_close(w->objects);
+    (void)hook_gate_close(&w->hooks); /* nothing is unloaded behind it: the process ends */
     config_unload(&w->loaded);
 }
 
@@ -132,6 +134,7 @@ enum sync_err work_restore(struct object_work *w, struct slice database, struct 
     const struct import_target target = work_target_of(&x);
     struct shared_log_source s;
     const struct log_source log = shared_log_source(&s, w->objects, &w->call, NULL);
+    struct database_place place;
     struct restore_request q = {.objects = w->objects,
                                 .call = &w->call,
                                 .database = database,
@@ -141,7 +144,9 @@ enum sync_err work_restore(struct object_work *w, struct slice database, struct 
                                 .always_new_site = until_ms > 0 || !slice_eq(database, as),
                                 .warn = warn};
     system_random(&q.new_site, sizeof q.new_site);
-    enum sync_err rc = restore_database(&q, ret, ec);
+    enum sync_err rc = database_place_find(&w->hooks, database, &place, ec);
+    q.path = rc == SYNC_OK ? place.at.path : q.path;
+    if (rc == SYNC_OK) rc = restore_database(&q, ret, ec);
     if (rc == SYNC_OK && !ret->found)
         rc = err_set(ec, SYNC_ENOTFOUND, "the object store has nothing of it%s",
                      until_ms > 0 ? " from before that time" : "");

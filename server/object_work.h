@@ -8,6 +8,7 @@
 #define SERVER_OBJECT_WORK_H
 
 #include "core/config.h"
+#include "server/database_place.h"
 #include "storage/snapshots/restore.h"
 #include "storage/store.h"
 
@@ -17,6 +18,7 @@ struct object_work {
     struct loaded_config loaded;
     struct object_store *objects;
     struct object_call call;
+    struct hook_gate hooks; /* those that say where a database lies */
 };
 
 /* Reads the configuration as the server does, and opens its object store; argv[0] is not looked at. */

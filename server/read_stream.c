@@ -14,6 +14,11 @@ enum { FRESH_ID_BYTES = 16 };
 
 #define HTTP_DELTA_HEAD "{\"ok\":true,\"data\":{\"changes\":["
 
+struct slot {
+    struct buf bytes; /* LWS_PRE of room, then the piece */
+    struct read_piece piece;
+};
+
 struct read_stream {
     struct job job; /* first; one at a time */
     enum read_format format;
@@ -27,13 +32,21 @@ struct read_stream {
     char fresh_id[FRESH_ID_BYTES * 2 + 1];
     struct delta_reader *delta;
     struct snapshot_reader *snapshot;
-    struct buf bytes; /* LWS_PRE of room, then the piece */
-    struct read_piece piece;
+    struct slot slots[2]; /* the connection has one, the other is read into */
+    size_t shown;         /* the one that the connection has */
     uint64_t began_ns;
     _Atomic bool cut;
-    bool busy;   /* a piece is being read */
+    bool busy;      /* a piece is being read */
+    bool has_ahead; /* one was read that nobody asked for yet */
+    bool waiting;   /* the connection waits for a piece */
+    bool keeps_up;
     bool orphan; /* given up meanwhile */
 };
+
+static struct slot *other_slot(struct read_stream *s)
+{
+    return &s->slots[1 - s->shown];
+}
 
 static bool is_delta(const struct read_stream *s)
 {
@@ -53,15 +66,16 @@ static void free_stream(struct read_stream *s)
     snapshot_reader_close(s->snapshot);
     if (s->checkpoint != NULL) message_deinit(s->checkpoint);
     free(s->checkpoint);
-    buf_deinit(&s->bytes);
+    for (size_t i = 0; i < 2; i++) buf_deinit(&s->slots[i].bytes);
     free(s);
 }
 
 /* ---- on a reader thread */
 
-static enum sync_err read_delta(struct read_stream *s, struct err_ctx *ec)
+static enum sync_err read_delta(struct read_stream *s, struct slot *slot, struct err_ctx *ec)
 {
-    struct buf *out = &s->bytes;
+    struct buf *out = &slot->bytes;
+    struct read_piece *piece = &slot->piece;
     enum sync_err rc = SYNC_OK;
     if (s->delta == NULL) {
         rc = delta_reader_open(s->shard, &s->request, &s->delta, ec);
@@ -70,11 +84,11 @@ static enum sync_err read_delta(struct read_stream *s, struct err_ctx *ec)
     if (rc == SYNC_OK && atomic_load(&s->cut)) delta_reader_cut(s->delta);
     if (rc == SYNC_OK) rc = delta_reader_step(s->delta, out, PIECE_BYTES, ec);
     if (rc != SYNC_OK) return rc;
-    s->piece.delta = *delta_reader_status(s->delta);
-    s->piece.last = s->piece.delta.done;
-    if (s->piece.last && s->format != READ_HTTP_DELTA) BUF_PUT_LIT(out, MESSAGE_SETS_TAIL);
-    if (s->piece.last && s->format == READ_HTTP_DELTA)
-        buf_put_str(out, s->piece.delta.has_more ? "],\"hasMore\":true}}" : "],\"hasMore\":false}}");
+    piece->delta = *delta_reader_status(s->delta);
+    piece->last = piece->delta.done;
+    if (piece->last && s->format != READ_HTTP_DELTA) BUF_PUT_LIT(out, MESSAGE_SETS_TAIL);
+    if (piece->last && s->format == READ_HTTP_DELTA)
+        buf_put_str(out, piece->delta.has_more ? "],\"hasMore\":true}}" : "],\"hasMore\":false}}");
     return buf_check(out, ec);
 }
 
@@ -88,20 +102,21 @@ static enum sync_err open_snapshot(struct read_stream *s, struct err_ctx *ec)
     return snapshot_reader_open(s->shard, &request, &s->snapshot, ec);
 }
 
-static enum sync_err read_snapshot(struct read_stream *s, struct err_ctx *ec)
+static enum sync_err read_snapshot(struct read_stream *s, struct slot *slot, struct err_ctx *ec)
 {
-    struct buf *out = &s->bytes;
+    struct buf *out = &slot->bytes;
+    struct read_piece *piece = &slot->piece;
     enum sync_err rc = s->snapshot == NULL ? open_snapshot(s, ec) : SYNC_OK;
     if (s->format == READ_WS_SNAPSHOT) {
         BUF_PUT_LIT(out, MESSAGE_CHUNK_HEAD);
-        if (rc == SYNC_OK) rc = snapshot_reader_step(s->snapshot, out, &s->piece.last, ec);
+        if (rc == SYNC_OK) rc = snapshot_reader_step(s->snapshot, out, &piece->last, ec);
         BUF_PUT_LIT(out, MESSAGE_CHUNK_TAIL);
-        s->piece.chunk_count = 1;
+        piece->chunk_count = 1;
     }
-    while (s->format == READ_HTTP_SNAPSHOT && rc == SYNC_OK && !s->piece.last && out->len < PIECE_BYTES) {
-        rc = snapshot_reader_step(s->snapshot, out, &s->piece.last, ec);
+    while (s->format == READ_HTTP_SNAPSHOT && rc == SYNC_OK && !piece->last && out->len < PIECE_BYTES) {
+        rc = snapshot_reader_step(s->snapshot, out, &piece->last, ec);
         buf_put_char(out, '\n');
-        s->piece.chunk_count++;
+        piece->chunk_count++;
     }
     return rc == SYNC_OK ? buf_check(out, ec) : rc;
 }
@@ -109,29 +124,59 @@ static enum sync_err read_snapshot(struct read_stream *s, struct err_ctx *ec)
 static void run(struct job *job)
 {
     struct read_stream *s = (struct read_stream *)job;
+    struct slot *slot = other_slot(s); /* the loop leaves it alone while it is busy */
+    struct read_piece *piece = &slot->piece;
     static const char room[LWS_PRE];
-    buf_put(&s->bytes, room, sizeof room);
-    s->piece.rc = is_delta(s) ? read_delta(s, &s->piece.ec) : read_snapshot(s, &s->piece.ec);
-    s->piece.bytes = slice_of(NULL, 0);
-    if (s->piece.rc == SYNC_OK) s->piece.bytes = slice_of(s->bytes.bytes + LWS_PRE, s->bytes.len - LWS_PRE);
+    buf_put(&slot->bytes, room, sizeof room);
+    piece->rc = is_delta(s) ? read_delta(s, slot, &piece->ec) : read_snapshot(s, slot, &piece->ec);
+    piece->bytes = slice_of(NULL, 0);
+    if (piece->rc == SYNC_OK) piece->bytes = slice_of(slot->bytes.bytes + LWS_PRE, slot->bytes.len - LWS_PRE);
 }
 
 /* ---- on the loop */
+
+static void submit(struct read_stream *s)
+{
+    assert(!s->busy && !s->has_ahead);
+    struct slot *slot = other_slot(s);
+    if (!s->keeps_up || slot->bytes.capacity > 2 * PIECE_BYTES) /* one long fact must not stay for good */
+        buf_deinit(&slot->bytes);
+    buf_clear(&slot->bytes);
+    slot->piece = (struct read_piece){.first = s->delta == NULL && s->snapshot == NULL};
+    s->busy = true;
+    worker_pool_put(&s->job.home->server->readers, &s->job);
+}
+
+static bool is_end(const struct read_piece *piece)
+{
+    return piece->rc != SYNC_OK || piece->last;
+}
+
+/* What was read last is what the connection waits for. */
+static void show(struct read_stream *s)
+{
+    s->shown = 1 - s->shown;
+    s->waiting = s->has_ahead = false;
+    if (s->keeps_up && !is_end(&s->slots[s->shown].piece)) submit(s);
+    s->ready(s->job.home, s->asker, s);
+}
 
 static void done(struct job *job)
 {
     struct read_stream *s = (struct read_stream *)job;
     struct sync_metrics *m = &job->home->server->metrics;
+    const struct read_piece *piece = &other_slot(s)->piece;
     s->busy = false;
-    if (s->piece.rc != SYNC_OK) counter_add(&m->store_errors, 1);
-    if (s->piece.rc == SYNC_OK && s->piece.last && is_delta(s)) {
+    s->has_ahead = true;
+    if (piece->rc != SYNC_OK) counter_add(&m->store_errors, 1);
+    if (piece->rc == SYNC_OK && piece->last && is_delta(s)) {
         histogram_observe(&m->get_changes_ns, system_monotonic_ns() - s->began_ns);
         counter_add(&m->delta_pages, 1);
     }
     if (s->orphan)
         free_stream(s);
-    else
-        s->ready(job->home, s->asker, s);
+    else if (s->waiting)
+        show(s);
 }
 
 static struct read_stream *start(struct loop *l, enum read_format format, struct slice database,
@@ -149,19 +194,12 @@ static struct read_stream *start(struct loop *l, enum read_format format, struct
     s->job.home = l;
     s->job.run = run;
     s->job.done = done;
-    s->bytes =
-        buf_make(SIZE_MAX / 4); /* a piece, or one fact where that is longer: what a client once sent */
+    for (size_t i = 0; i < 2; i++) /* a piece, or one fact where that is longer: what a client once sent */
+        s->slots[i].bytes = buf_make(SIZE_MAX / 4);
+    s->waiting = true;
     s->began_ns = system_monotonic_ns();
     admission_begins(l->server->admission);
     return s;
-}
-
-static void submit(struct read_stream *s)
-{
-    assert(!s->busy);
-    s->busy = true;
-    s->piece.first = s->delta == NULL && s->snapshot == NULL;
-    worker_pool_put(&s->job.home->server->readers, &s->job);
 }
 
 struct read_stream *read_stream_delta(struct loop *l, enum read_format format,
@@ -196,17 +234,20 @@ struct read_stream *read_stream_snapshot(struct loop *l, enum read_format format
 
 const struct read_piece *read_stream_piece(const struct read_stream *s)
 {
-    assert(!s->busy);
-    return &s->piece;
+    assert(!s->waiting);
+    return &s->slots[s->shown].piece;
 }
 
-void read_stream_next(struct read_stream *s)
+void read_stream_next(struct read_stream *s, bool keeps_up)
 {
-    assert(!s->piece.last && s->piece.rc == SYNC_OK);
-    if (s->bytes.capacity > 2 * PIECE_BYTES) buf_deinit(&s->bytes); /* one long fact must not stay for good */
-    buf_clear(&s->bytes);
-    s->piece = (struct read_piece){0};
-    submit(s);
+    assert(!s->waiting && !is_end(&s->slots[s->shown].piece));
+    s->waiting = true;
+    s->keeps_up = keeps_up;
+    if (!keeps_up) buf_deinit(&s->slots[s->shown].bytes); /* it may be long until the next */
+    if (s->has_ahead)
+        show(s);
+    else if (!s->busy)
+        submit(s);
 }
 
 void read_stream_cut(struct read_stream *s)

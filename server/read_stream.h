@@ -1,7 +1,8 @@
 /* read_stream.h -- a delta or a snapshot on its way to one connection, piece by piece.
  *
  * A piece is read on a reader thread and announced on the loop; the connection takes it when its socket has
- * room and asks for the next, so one piece is all that a slow reader costs. Pieces come ready to send:
+ * room and asks for the next. While the socket takes pieces whole, the next one is read before it is asked
+ * for; a slow client costs one piece. Pieces come ready to send:
  *
  *     READ_WS_DELTA       fragments of one `changes` message
  *     READ_WS_PUSH        likewise of one `push_changes` message
@@ -51,8 +52,9 @@ struct read_stream *read_stream_snapshot(struct loop *l, enum read_format format
 /* Valid from `ready` until read_stream_next(). */
 const struct read_piece *read_stream_piece(const struct read_stream *s);
 
-/* Starts reading the next piece; the last one was not the end. */
-void read_stream_next(struct read_stream *s);
+/* Asks for the next piece; the last one was not the end. `keeps_up`: the socket took all of that. Calls
+ * `ready` before it returns where the piece is there already. */
+void read_stream_next(struct read_stream *s, bool keeps_up);
 
 /* Deltas: lets the page end at the next end of a transaction. At any time. */
 void read_stream_cut(struct read_stream *s);

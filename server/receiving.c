@@ -103,6 +103,11 @@ void receiving_batch_ends(struct loop *l, size_t bytes)
     let_go_on(l);
 }
 
+void receiving_held_ends(struct receiving *r, size_t bytes)
+{
+    atomic_fetch_sub(&r->bytes, bytes);
+}
+
 bool receiver_is_stuck(struct loop *l, const struct receiver *r, uint64_t now_ms)
 {
     if (r->waiting || r->bytes <= RECEIVING_SMALL_BYTES) return false;

@@ -1,6 +1,7 @@
 /* receiving.h -- what messages and bodies may hold in memory while they come in, all connections together.
  *
- * Counted are messages that have come in part, and batches until the store has answered them. Past
+ * Counted are messages that have come in part, and batches until the store has answered them, or until the
+ * last hook that may still read one has returned. Past
  * limits.receivingBytes a connection whose message is still growing is read no further; it goes on when there
  * is room again. Small messages are never stopped, so that few large ones cannot shut out everybody.
  *
@@ -56,6 +57,9 @@ void receiver_ended(struct loop *l, struct receiver *r);
 /* A batch is under way, or no longer. */
 void receiving_batch_begins(struct loop *l, size_t bytes);
 void receiving_batch_ends(struct loop *l, size_t bytes);
+
+/* A batch that was no longer waited for is gone at last. Any thread; who waits finds the room by itself. */
+void receiving_held_ends(struct receiving *r, size_t bytes);
 
 /* Is it to be cut off now? */
 bool receiver_is_stuck(struct loop *l, const struct receiver *r, uint64_t now_ms);

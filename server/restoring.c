@@ -1,5 +1,6 @@
 #include "server/restoring.h"
 
+#include "server/database_place.h"
 #include "server/import_shard.h"
 #include "server/server.h"
 #include "server/snapshot_take.h"
@@ -56,6 +57,12 @@ static void note_down(struct server *s, struct slice database, const struct rest
         snapshots_note(&s->snapshots, database, r->log_facts + 1);
 }
 
+static bool may_have(void *arg, struct slice database)
+{
+    struct server *s = arg;
+    return shared_log_may_have(&s->shared_log, database);
+}
+
 enum sync_err restoring_run(struct server *s, struct slice database, const atomic_bool *cancel,
                             struct err_ctx *ec)
 {
@@ -67,6 +74,8 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
     struct warning warning = {.server = s, .database = database};
     struct shared_log_source source;
     const struct log_source log = shared_log_source(&source, objects, &call, s->shared_log.run);
+    source.may_have = may_have;
+    source.may_have_arg = s;
     struct restore_request q = {.objects = objects,
                                 .call = &call,
                                 .database = database,
@@ -75,6 +84,7 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
                                 .warn = warn,
                                 .warn_arg = &warning};
     struct restore_result result = {0};
+    struct database_place place;
     uint64_t began_ns = system_monotonic_ns();
     if (objects == NULL)
         return err_set(ec, SYNC_EBUSY, "it is not on this disk, and the object store cannot be reached");
@@ -86,6 +96,8 @@ enum sync_err restoring_run(struct server *s, struct slice database, const atomi
     struct left_note note;
     if (rc == SYNC_OK) rc = shard_left_note(server_shard(s, database), database, &left, &note, ec);
     if (rc == SYNC_OK && left) q.left = &note;
+    if (rc == SYNC_OK) rc = database_place_find(&s->hooks, database, &place, ec);
+    if (rc == SYNC_OK) q.path = place.at.path;
     if (rc == SYNC_OK) rc = restore_database(&q, &result, ec);
     if (rc == SYNC_OK && left && !result.found)
         rc = err_set(ec, SYNC_EFORMAT,

@@ -254,8 +254,7 @@ static void *run(void *arg)
     while (sleep_until_next(r)) {
         uint64_t pruned;
         struct err_ctx ec; /* told where it happened */
-        if (!coordinator_hands_out_sweeps(r->server->coordinator))
-            (void)retention_sweep(r, NULL, &pruned, &ec);
+        if (!coordinator_hands_out_work(r->server->coordinator)) (void)retention_sweep(r, NULL, &pruned, &ec);
     }
     return NULL;
 }

@@ -188,6 +188,7 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
     if (rc == SYNC_OK) rc = shared_log_start(&s->shared_log, s, ec);
     if (rc == SYNC_OK) rc = retention_start(&s->retention, s, ec);
     if (rc == SYNC_OK) rc = snapshots_start(&s->snapshots, ec);
+    if (rc == SYNC_OK) rc = cleanup_start(&s->cleanup, s, ec);
     if (rc == SYNC_OK) rc = eviction_start(&s->eviction, s, ec);
     if (rc == SYNC_OK && s->coordinator != NULL) rc = coordinator_start(s->coordinator, ec);
     return rc;
@@ -266,12 +267,14 @@ static void drain(struct server *s)
 bool server_stop(struct server *s)
 {
     presence_cancel(&s->presence);
+    shared_log_stop_tidying(&s->shared_log); /* a ticket may be about it */
     coordinator_stop(s->coordinator,
                      s->config->server.drain_timeout_ms); /* first: the next one leads sooner */
     drain(s);
     retention_stop(&s->retention);
     eviction_stop(&s->eviction);
     snapshots_stop(&s->snapshots);
+    cleanup_stop(&s->cleanup);
     shared_log_stop_threads(&s->shared_log);
     for (uint32_t i = 0; i < s->loop_count; i++) loop_stop(&s->loops[i]);
     /* What was queued is still read and written; its answers find nobody. */

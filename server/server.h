@@ -15,7 +15,9 @@
 
 #include "core/config.h"
 #include "core/log.h"
+#include "core/seldom.h"
 #include "core/sync_metrics.h"
+#include "server/cleanup.h"
 #include "server/eviction.h"
 #include "server/hook_gate.h"
 #include "server/job.h"
@@ -60,10 +62,12 @@ struct server {
     struct loop *loops;
     uint32_t loop_count;
     struct retention retention;
+    struct cleanup cleanup;
     struct coordinator *coordinator; /* NULL: not enabled */
     struct receiving receiving;
     struct admission *admission;
     struct limit_log limit_log;
+    struct seldom apply_failures;
     _Atomic uint32_t connections; /* HTTP and WebSocket */
     _Atomic uint32_t work;        /* sessions, and exchanges that are not answered yet */
     pthread_mutex_t lock;         /* guards nothing but the wait for `idle` */

@@ -64,6 +64,9 @@ static enum sync_err open_log(struct shared_log *l, struct err_ctx *ec)
         if (rc == SYNC_OK) atomic_store(&l->uploader_count, i + 1);
     }
     if (rc != SYNC_OK && atomic_load(&l->uploader_count) == 0) close_uploaders(l, count);
+    if (rc == SYNC_OK && log_cleaner_start(&l->cleaner, l, ec) != SYNC_OK)
+        log_error(&l->server->logger, LOG_STORAGE, "log.not_tidied", LOG_FAILURE(ec),
+                  LOG_STR("next", "the log is written, and grows until the next start"));
     if (rc == SYNC_OK)
         log_info(&l->server->logger, LOG_STORAGE, "log.open", LOG_U64("partitions", l->meta.partitions),
                  LOG_U64("number", number));
@@ -128,6 +131,7 @@ void shared_log_stop_threads(struct shared_log *l)
         l->opener_started = false;
         atomic_store(&l->canceled, false);
     }
+    log_cleaner_stop(&l->cleaner);
     for (uint32_t i = 0; i < atomic_load(&l->uploader_count); i++)
         log_uploader_join(&l->uploaders[i], STOP_PATIENCE_MS);
     atomic_store(&l->canceled, false);
@@ -145,6 +149,7 @@ void shared_log_finish(struct shared_log *l, uint32_t timeout_ms)
                             now_ns < until_ns ? (uint32_t)((until_ns - now_ns) / 1000000u) : 0);
     }
     atomic_store(&l->uploader_count, 0);
+    log_cleaner_free(&l->cleaner);
     close_uploaders(l, count);
     (void)pthread_cond_destroy(&l->changed);
     (void)pthread_mutex_destroy(&l->lock);
@@ -191,12 +196,33 @@ bool shared_log_is_ready(struct shared_log *l, const char **ret)
     return c->ready_backlog_bytes == 0 || bytes <= c->ready_backlog_bytes;
 }
 
+enum sync_err shared_log_tidy(struct shared_log *l, struct log_tidy_result *ret, struct err_ctx *ec)
+{
+    *ret = (struct log_tidy_result){0};
+    if (!l->started || atomic_load(&l->uploader_count) == 0)
+        return err_set(ec, SYNC_EBUSY, "this server does not write the shared log, or not yet");
+    return log_cleaner_run(&l->cleaner, ret, ec);
+}
+
+void shared_log_stop_tidying(struct shared_log *l)
+{
+    atomic_store(&l->cleaner.cancel, true);
+}
+
 bool shared_log_is_ours(struct shared_log *l)
 {
     uint32_t count = l->started ? atomic_load(&l->uploader_count) : 0;
     for (uint32_t i = 0; i < count; i++)
         if (atomic_load(&l->uploaders[i].lost)) return false;
     return count > 0;
+}
+
+bool shared_log_may_have(struct shared_log *l, struct slice database)
+{
+    if (!shared_log_is_ours(l)) return true; /* others may write it */
+    uint32_t partition = log_partition_of(database, l->meta.partitions);
+    if (partition >= atomic_load(&l->uploader_count)) return true;
+    return log_known_may_have(l->uploaders[partition].known, database);
 }
 
 bool shared_log_meta(struct shared_log *l, struct log_meta *ret)

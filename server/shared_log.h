@@ -17,6 +17,7 @@
 
 #include "core/err.h"
 #include "core/slice.h"
+#include "server/log_cleaner.h"
 #include "storage/sharedlog/log_meta.h"
 
 #include <pthread.h>
@@ -37,7 +38,8 @@ struct shared_log {
     char host[256];
     struct log_uploader *uploaders;
     _Atomic uint32_t uploader_count; /* 0: the log is not open yet */
-    pthread_t opener;                /* opens it in the background, where the store may be away at first */
+    struct log_cleaner cleaner;
+    pthread_t opener; /* opens it in the background, where the store may be away at first */
     bool opener_started;
     pthread_mutex_t lock; /* guards the uploaders' and the opener's waits, and their `kicked` */
     pthread_cond_t changed;
@@ -66,8 +68,17 @@ void shared_log_accepted(struct shared_log *l, struct slice database, size_t byt
  * for ever. */
 bool shared_log_is_ready(struct shared_log *l, const char **ret);
 
+/* Has the log merged and cleaned up now, where this server writes it: log_cleaner_run(). Blocks. */
+enum sync_err shared_log_tidy(struct shared_log *l, struct log_tidy_result *ret, struct err_ctx *ec);
+
+/* Ends such a round at its next request, and lets none begin: the server stops. */
+void shared_log_stop_tidying(struct shared_log *l);
+
 /* Is it open, and has no other server taken it over, as far as is known? */
 bool shared_log_is_ours(struct shared_log *l);
+
+/* Does the log hold anything of the database? False: certainly not. */
+bool shared_log_may_have(struct shared_log *l, struct slice database);
 
 /* The log's description, once it is open: restores and the tidying need it. */
 bool shared_log_meta(struct shared_log *l, struct log_meta *ret);

@@ -1,5 +1,6 @@
 #include "server/snapshot_take.h"
 
+#include "server/database_place.h"
 #include "server/server.h"
 #include "server/store_call.h"
 #include "server/system.h"
@@ -29,7 +30,7 @@ enum sync_err snapshot_note_down(struct server *s, struct slice database, const 
     return store_call_wait(&c.call, ec);
 }
 
-static enum sync_err write_and_verify(struct server *s, struct slice database, struct view *v,
+static enum sync_err write_and_verify(struct server *s, struct snapshot_place at, struct view *v,
                                       const atomic_bool *cancel, struct snapshot_made *ret,
                                       struct err_ctx *ec)
 {
@@ -38,28 +39,28 @@ static enum sync_err write_and_verify(struct server *s, struct slice database, s
     const struct object_call call = {.timeout_ms = TAKE_CALL_MS, .cancel = cancel};
     if (objects == NULL) return err_set(ec, SYNC_EBUSY, "the object store cannot be reached");
     cfg.call.cancel = cancel;
-    enum sync_err rc = snapshot_write(objects, &cfg, v, database, system_wall_ms(), ret, ec);
+    enum sync_err rc = snapshot_write(objects, &cfg, v, at, system_wall_ms(), s->shared_log.run, ret, ec);
     if (rc != SYNC_OK) return rc;
-    rc = snapshot_verify(objects, &call, database, ret, ec);
+    rc = snapshot_verify(objects, &call, at, ret, ec);
     if (rc == SYNC_EFORMAT) {
         struct err_ctx ignored; /* where it cannot be set aside, whoever reads it finds out */
-        (void)snapshot_set_aside(objects, &call, database, &ret->id, ec->text, &ignored);
+        (void)snapshot_set_aside(objects, &call, at, &ret->id, ec->text, &ignored);
         counter_add(&s->metrics.snapshot.damaged, 1);
     }
     return rc;
 }
 
-static enum sync_err conclude(struct server *s, struct slice database, const struct snapshot_made *made,
+static enum sync_err conclude(struct server *s, struct snapshot_place at, const struct snapshot_made *made,
                               const atomic_bool *cancel, struct err_ctx *ec)
 {
     const struct object_call call = {.timeout_ms = TAKE_CALL_MS, .cancel = cancel};
     struct snapshot_id before;
-    enum sync_err rc = snapshot_thin_out(server_objects(s), &call, database, &made->id,
+    enum sync_err rc = snapshot_thin_out(server_objects(s), &call, at, &made->id,
                                          s->config->object.snapshots_retained, &before, ec);
     if (rc != SYNC_OK) return rc;
     const struct snapshot_note note = {
         .newest = made->id.stamp, .made_ms = made->id.made_ms, .before = before.stamp};
-    return snapshot_note_down(s, database, &note, ec);
+    return snapshot_note_down(s, at.database, &note, ec);
 }
 
 enum sync_err snapshot_take(struct server *s, struct slice database, const atomic_bool *cancel,
@@ -67,6 +68,7 @@ enum sync_err snapshot_take(struct server *s, struct slice database, const atomi
 {
     struct snapshot_metrics *m = &s->metrics.snapshot;
     struct snapshot_note note = {0};
+    struct database_place place;
     struct snapshot_made made;
     struct view *v = NULL;
     bool noted = false;
@@ -81,9 +83,10 @@ enum sync_err snapshot_take(struct server *s, struct slice database, const atomi
         view_close(v);
         return SYNC_OK;
     }
-    rc = write_and_verify(s, database, v, cancel, &made, ec);
+    rc = database_place_find(&s->hooks, database, &place, ec);
+    if (rc == SYNC_OK) rc = write_and_verify(s, place.at, v, cancel, &made, ec);
     view_close(v);
-    if (rc == SYNC_OK) rc = conclude(s, database, &made, cancel, ec);
+    if (rc == SYNC_OK) rc = conclude(s, place.at, &made, cancel, ec);
     if (rc != SYNC_OK) return rc;
     uint64_t took_ns = system_monotonic_ns() - began_ns;
     uint64_t facts = made.foot.cells + made.foot.deletes + made.foot.migrations;

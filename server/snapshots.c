@@ -1,5 +1,6 @@
 #include "server/snapshots.h"
 
+#include "server/coordinator/coordinator.h"
 #include "server/server.h"
 #include "server/snapshot_take.h"
 #include "server/system.h"
@@ -63,15 +64,28 @@ static void remove_entry(struct snapshots *s, struct slice name)
     free(d);
 }
 
-/* When it is due. */
+/* Does the leader's round make no difference to it? */
+static bool is_urgent(const struct snapshots *s, const struct dirty *d)
+{
+    return d->now || d->facts >= s->server->config->object.snapshot_changes;
+}
+
+/* When it is due, whoever says when it is taken. */
 static uint64_t due_ms(const struct snapshots *s, const struct dirty *d)
 {
-    const struct config_object *cfg = &s->server->config->object;
-    uint64_t quiet_ms = cfg->snapshot_interval_ms;
+    uint64_t quiet_ms = s->server->config->object.snapshot_interval_ms;
     uint64_t spread = hash_bytes(0, slice_of(d->name, d->name_len)) % (quiet_ms / 10 + 1);
     uint64_t due = d->last_ms + quiet_ms + spread;
     if (d->first_ms + SNAPSHOT_WAIT_MS_MAX < due) due = d->first_ms + SNAPSHOT_WAIT_MS_MAX;
-    if (d->now || d->facts >= cfg->snapshot_changes) due = d->last_ms;
+    return is_urgent(s, d) ? d->last_ms : due;
+}
+
+/* When it may be taken. */
+static uint64_t take_ms(const struct snapshots *s, const struct dirty *d, bool led)
+{
+    uint64_t due = due_ms(s, d);
+    if (led && !is_urgent(s, d) && due > s->round_ms)
+        due += SNAPSHOT_ROUNDS_MISSED * s->server->config->coordinator.snapshot_round_ms;
     return due > d->not_before_ms ? due : d->not_before_ms;
 }
 
@@ -80,18 +94,32 @@ static struct dirty *next_due(struct snapshots *s, uint64_t now, uint64_t *ret_w
 {
     struct dirty *first = NULL;
     uint64_t first_ms = UINT64_MAX;
+    bool led = coordinator_hands_out_work(s->server->coordinator);
     for (size_t i = 0; i < SNAPSHOT_BUCKETS; i++) {
         for (struct dirty *d = s->buckets[i]; d != NULL; d = d->chain) {
             if (d->taking) continue;
-            uint64_t due = due_ms(s, d);
-            if (due < first_ms) {
-                first_ms = due;
+            uint64_t at = take_ms(s, d, led);
+            if (at < first_ms) {
+                first_ms = at;
                 first = d;
             }
         }
     }
     *ret_wake_ms = first_ms;
     return first_ms <= now ? first : NULL;
+}
+
+enum { WAIT_MS_MAX = 1000, ROUND_POLL_MS = 100 };
+
+static void wait_for_ms(struct snapshots *s, uint64_t wait_ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&s->changed, &s->lock, &until);
 }
 
 /* ---- any thread */
@@ -131,6 +159,33 @@ enum sync_err snapshots_take(struct snapshots *s, struct slice database, struct 
     return snapshot_take(s->server, database, &s->cancel, ret_stamp, ec);
 }
 
+/* Of those that were due when the round began: is one left that nobody has tried since? */
+static bool round_is_open(const struct snapshots *s)
+{
+    if (s->walk_due || s->walking) return true;
+    for (size_t i = 0; i < SNAPSHOT_BUCKETS; i++)
+        for (const struct dirty *d = s->buckets[i]; d != NULL; d = d->chain)
+            if (due_ms(s, d) <= s->round_ms && (d->taking || d->not_before_ms <= s->round_ms)) return true;
+    return false;
+}
+
+enum sync_err snapshots_take_round(struct snapshots *s, const atomic_bool *stop, uint64_t *ret_taken,
+                                   uint64_t *ret_failed, struct err_ctx *ec)
+{
+    *ret_taken = *ret_failed = 0;
+    if (!s->enabled) return SYNC_OK;
+    pthread_mutex_lock(&s->lock);
+    s->round_ms = now_ms();
+    s->round_taken = s->round_failed = 0;
+    pthread_cond_broadcast(&s->changed);
+    while (!s->stopping && !atomic_load(stop) && round_is_open(s)) wait_for_ms(s, ROUND_POLL_MS);
+    *ret_taken = s->round_taken;
+    *ret_failed = s->round_failed;
+    bool over = !s->stopping && !atomic_load(stop);
+    pthread_mutex_unlock(&s->lock);
+    return over ? SYNC_OK : err_set(ec, SYNC_ECANCELED, "the server stops");
+}
+
 enum sync_err snapshots_covered(struct server *s, struct slice database, struct stamp *ret,
                                 struct err_ctx *ec)
 {
@@ -166,6 +221,10 @@ static void take_one(struct snapshots *s, struct dirty *d)
     }
     pthread_mutex_lock(&s->lock);
     s->taking--;
+    if (rc == SYNC_OK)
+        s->round_taken++;
+    else
+        s->round_failed++;
     d->taking = false;
     if (rc != SYNC_OK) {
         d->not_before_ms = now_ms() + SNAPSHOT_RETRY_MS;
@@ -212,20 +271,6 @@ static void walk(struct snapshots *s)
     s->walking = false;
 }
 
-enum { WAIT_MS_MAX = 1000 };
-
-static void wait_until(struct snapshots *s, uint64_t now, uint64_t wake_ms)
-{
-    struct timespec until;
-    uint64_t wait_ms = wake_ms - now < WAIT_MS_MAX ? wake_ms - now : WAIT_MS_MAX;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    (void)pthread_cond_timedwait(&s->changed, &s->lock, &until);
-}
-
 static void *run(void *arg)
 {
     struct snapshots *s = arg;
@@ -238,7 +283,7 @@ static void *run(void *arg)
         else if (server_objects(s->server) != NULL && (d = next_due(s, now, &wake_ms)) != NULL)
             take_one(s, d);
         else
-            wait_until(s, now, wake_ms);
+            wait_for_ms(s, wake_ms - now < WAIT_MS_MAX ? wake_ms - now : WAIT_MS_MAX);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;

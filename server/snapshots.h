@@ -9,6 +9,12 @@
  * snapshot counts when it has been read back; then those beyond object.snapshotsRetained are deleted, and it
  * is noted (storage/snapshot_note.h) for the log's clean-up.
  *
+ * Where several instances share the object store and one of them leads, it says when (server/coordinator/):
+ * what is due by time then waits for the leader's next round, in which each instance takes its own,
+ * snapshots_take_round(). What has had many changes does not wait, since a restore would have to read them
+ * all again from the log; nor does what was asked for. Should no round come any more, an instance takes by
+ * itself what has been due for SNAPSHOT_ROUNDS_MISSED rounds.
+ *
  * Threads: start and stop on the main thread, the rest any. */
 #ifndef SERVER_SNAPSHOTS_H
 #define SERVER_SNAPSHOTS_H
@@ -31,6 +37,7 @@ enum {
     SNAPSHOT_BUCKETS = 4096,
     SNAPSHOT_DIRTY_MAX = 200000, /* databases remembered as changed; beyond, a walk finds them later */
     SNAPSHOT_RETRY_MS = 30000,
+    SNAPSHOT_ROUNDS_MISSED = 3,
 };
 
 #define SNAPSHOT_WAIT_MS_MAX ((uint64_t)24 * 3600 * 1000)
@@ -42,8 +49,10 @@ struct snapshots {
     pthread_cond_t changed;
     struct dirty **buckets;
     size_t count;
-    uint32_t taking; /* how many are being taken */
-    bool walk_due;   /* databases that are not in the table may have changed */
+    uint64_t round_ms; /* what was due by then may be taken: the leader's last round; monotonic */
+    uint64_t round_taken, round_failed; /* since it began */
+    uint32_t taking;                    /* how many are being taken */
+    bool walk_due;                      /* databases that are not in the table may have changed */
     bool walking;
     bool stopping;
     atomic_bool cancel;
@@ -63,6 +72,11 @@ void snapshots_note(struct snapshots *s, struct slice database, uint64_t facts);
 
 /* Has it taken as soon as a thread is free, if it has changed at all. */
 void snapshots_take_now(struct snapshots *s, struct slice database);
+
+/* The leader's round has come: lets the threads take what is due, waits until they have tried each of them,
+ * and says how many they took, or failed to. SYNC_ECANCELED: `stop` was raised, or the server stops. */
+enum sync_err snapshots_take_round(struct snapshots *s, const atomic_bool *stop, uint64_t *ret_taken,
+                                   uint64_t *ret_failed, struct err_ctx *ec);
 
 /* Takes one now, on the calling thread, if the database has changed since the last; *ret_stamp: of the newest
  * verified one. Errors: of the store and the object store; SYNC_EBUSY when that cannot be reached. */

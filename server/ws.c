@@ -147,6 +147,7 @@ static void read_message(struct ws *w)
         size_t all;
         char *text = buf_take(&w->receiving, &all);
         rc = message_read(w->loop->json, text, len, m, &ec);
+        if (json_is_too_deep(w->loop->json)) limit_hit(w->loop->server, LIMIT_JSON_DEPTH);
     }
     buf_deinit(&w->receiving);
     receiver_ended(w->loop, &w->receiver);

@@ -93,7 +93,7 @@ static int send_piece(struct ws *w)
         send_part(w, bytes, piece->bytes.len, !is_delta || piece->first, !is_delta || last) != 0)
         return -1;
     if (!last) {
-        read_stream_next(w->stream);
+        read_stream_next(w->stream, lws_partial_buffered(w->wsi) == 0);
         return 0;
     }
     struct session_read_result result = {.rc = SYNC_OK};

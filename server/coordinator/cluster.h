@@ -32,12 +32,18 @@ struct cluster {
     uint32_t beat_ms;     /* heartbeat interval: the pace of everything that is not urgent */
     /* Tells another instance that there are tickets. Does not block. */
     void (*tell_tickets)(void *arg, const struct task_run *run, const char *worker_id);
-    void *tell_arg;
+    /* So many requests were made to the store; run NULL: for tickets. May be NULL. */
+    void (*spent)(void *arg, const struct task_run *run, uint32_t requests);
+    void *arg; /* of both */
 };
 
 struct cluster_key {
     char text[CLUSTER_KEY_MAX + 1];
 };
+
+/* Whoever asks something of the store without the functions below says so, so that all of a cluster's
+ * requests stay within one per heartbeat interval. run NULL: it is no leader's. */
+void cluster_spent(const struct cluster *c, const struct task_run *run, uint32_t requests);
 
 struct cluster_key cluster_key(const struct cluster *c, const char *name);
 
@@ -47,13 +53,14 @@ enum sync_err cluster_write(const struct cluster *c, const struct task_run *run,
                             struct slice value, struct fenced_memory *memory, struct err_ctx *ec);
 
 /* Reads it into `bytes`; ret->epoch 0: there is none. */
-enum sync_err cluster_read(const struct cluster *c, const atomic_bool *stop, const char *name,
+enum sync_err cluster_read(const struct cluster *c, const struct task_run *run, const char *name,
                            struct buf *bytes, struct fenced_value *ret, struct err_ctx *ec);
 
-/* Creates `name` with bytes that nobody else writes (they carry a ticket_stamp). *ret_mine: it is there with
- * these bytes; false: somebody else's is. Without an answer it looks, and tries again. */
-enum sync_err cluster_create(const struct cluster *c, const atomic_bool *stop, const char *name,
-                             struct slice bytes, bool *ret_mine, struct err_ctx *ec);
+/* run NULL, stop set: no leader's; else stop is the run's. Creates `name` with bytes that nobody else writes
+ * (they carry a ticket_stamp). *ret_mine: it is there with these bytes; false: somebody else's is. Without an
+ * answer it looks, and tries again. */
+enum sync_err cluster_create(const struct cluster *c, const struct task_run *run, const atomic_bool *stop,
+                             const char *name, struct slice bytes, bool *ret_mine, struct err_ctx *ec);
 
 struct ticket_stamp cluster_stamp(const struct cluster *c); /* now */
 

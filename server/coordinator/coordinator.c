@@ -244,7 +244,8 @@ static void set_up(struct coordinator *c, struct server *s)
                                   .call_ms = PROBE_TIMEOUT_MS,
                                   .beat_ms = c->config->heartbeat_interval_ms,
                                   .tell_tickets = coordinator_tell_tickets,
-                                  .tell_arg = c};
+                                  .spent = coordinator_spent,
+                                  .arg = c};
     (void)snprintf(c->cluster.root, sizeof c->cluster.root, "%s%s/", CLUSTER_WORK_ROOT_KEY,
                    c->cluster.namespace_name);
     make_worker_id(c);
@@ -312,7 +313,7 @@ void coordinator_free(struct coordinator *c)
 
 /* ---- what others ask */
 
-bool coordinator_hands_out_sweeps(struct coordinator *c)
+bool coordinator_hands_out_work(struct coordinator *c)
 {
     if (c == NULL) return false;
     pthread_mutex_lock(&c->lock);

@@ -37,9 +37,9 @@ enum sync_err coordinator_start(struct coordinator *c, struct err_ctx *ec);
 void coordinator_stop(struct coordinator *c, uint32_t within_ms);
 void coordinator_free(struct coordinator *c); /* when nobody asks any more */
 
-/* Does the leader hand out the sweeps of old tombstones? Else each instance sweeps by itself. c may be NULL.
- */
-bool coordinator_hands_out_sweeps(struct coordinator *c);
+/* Does the leader say when tombstones are swept, snapshots taken and the object store cleaned up? Else each
+ * instance does that when it thinks fit. c may be NULL. */
+bool coordinator_hands_out_work(struct coordinator *c);
 
 /* A hint came in; false: it is not for this process. */
 bool coordinator_hint(struct coordinator *c, struct slice header_value);

@@ -1,6 +1,7 @@
 /* What elections tell: log lines that operators know, tasks that start and stop, hints that go out. */
 #include "core/election_text.h"
 #include "server/coordinator/coordinator_internal.h"
+#include "server/hook_event.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,19 @@ void coordinator_log_line(struct coordinator *c, const char *label, const char *
     log_info(&c->cluster.logger, LOG_SERVICE, "coordinator.service", LOG_STR("text", line));
 }
 
+/* ---- requests */
+
+/* Tickets are all tasks': where each has an election, the first one stands for them. */
+void coordinator_spent(void *arg, const struct task_run *run, uint32_t requests)
+{
+    struct coordinator *c = arg;
+    struct elector *elector = run != NULL ? run->elector : NULL;
+    pthread_mutex_lock(&c->lock);
+    if (elector == NULL && c->election_count > 0) elector = c->elections[0].elector;
+    pthread_mutex_unlock(&c->lock);
+    if (elector != NULL) elector_lend(elector, requests);
+}
+
 /* ---- hints */
 
 struct hint_job {
@@ -63,6 +77,7 @@ static void hint_run(struct job *job)
     struct hint_job *j = (struct hint_job *)job;
     struct coordinator_metrics *m = j->coordinator->cluster.metrics;
     counter_add(&m->hints_sent, 1);
+    coordinator_spent(j->coordinator, NULL, 1); /* it looks for the address */
     if (hint_send(j->site, j->worker_id, j->kind, &job->ec) != SYNC_OK) {
         counter_add(&m->hints_failed, 1);
         log_debug(&j->coordinator->cluster.logger, LOG_SERVICE, "coordinator.hint_failed",
@@ -94,13 +109,32 @@ void coordinator_tell_tickets(void *arg, const struct task_run *run, const char 
         send_hint(c, elector_site(run->elector), worker_id, HINT_TICKETS);
 }
 
-/* ---- the listener */
+/* ---- the listener, on the thread of its elector */
+
+/* Hooks hear of everything but the heartbeats and renewals, which are many and say nothing new. */
+static void tell_hooks(struct coordinator_election *e, const struct election_event *ev)
+{
+    struct coordinator *c = e->coordinator;
+    const char *leader = ev->kind == ELECTION_EVENT_LEADER_CHANGED ? ev->to
+                         : ev->kind == ELECTION_EVENT_ELECTED      ? c->cluster.worker_id
+                         : ev->kind == ELECTION_EVENT_DEMOTED      ? ""
+                                                                   : NULL;
+    if (leader != NULL) (void)snprintf(e->leader_id, sizeof e->leader_id, "%s", leader);
+    if (election_event_is_diagnostic(ev->kind)) return;
+    const struct hook_event told = {.name = slice_str(election_event_topic(ev)),
+                                    .namespace_name = slice_str(c->cluster.namespace_name),
+                                    .election = slice_str(e->label),
+                                    .leader_id = slice_str(e->leader_id),
+                                    .epoch = ev->epoch};
+    hook_gate_coordinator_event(&c->server->hooks, &told);
+}
 
 static void happened(void *arg, const struct election_event *ev)
 {
     struct coordinator_election *e = arg;
     struct coordinator *c = e->coordinator;
     log_event(c, e->label, ev);
+    tell_hooks(e, ev);
     if (ev->kind != ELECTION_EVENT_ELECTED && ev->kind != ELECTION_EVENT_DEMOTED) return;
     for (size_t i = e->first; i < e->first + e->count; i++) {
         if (ev->kind == ELECTION_EVENT_ELECTED)

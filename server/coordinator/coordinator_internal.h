@@ -25,8 +25,9 @@ enum coordinator_state {
 struct coordinator_election {
     struct coordinator *coordinator;
     struct elector *elector;
-    const char *label;   /* "global", or the task's name */
-    size_t first, count; /* of the tasks */
+    const char *label;                 /* "global", or the task's name */
+    size_t first, count;               /* of the tasks */
+    char leader_id[WORKER_ID_MAX + 1]; /* as events told it, for hooks; the elector's thread's own */
 };
 
 struct coordinator {
@@ -57,6 +58,7 @@ struct coordinator {
 /* coordinator_events.c */
 struct elector_listener coordinator_listener(struct coordinator_election *e);
 void coordinator_log_line(struct coordinator *c, const char *label, const char *text);
+void coordinator_spent(void *arg, const struct task_run *run, uint32_t requests);
 void coordinator_tell_tickets(void *arg, const struct task_run *run, const char *worker_id);
 
 #endif

@@ -220,6 +220,13 @@ bool elector_may_lead(struct elector *el, uint64_t *ret_epoch)
     return election_may_lead(&lead, system_boot_ms());
 }
 
+void elector_lend(struct elector *el, uint32_t requests)
+{
+    pthread_mutex_lock(&el->lock);
+    election_lend(el->election, requests, system_boot_ms());
+    pthread_mutex_unlock(&el->lock);
+}
+
 void elector_status(struct elector *el, struct election_status *ret)
 {
     pthread_mutex_lock(&el->lock);

@@ -44,6 +44,9 @@ void elector_free(struct elector *el);
 /* May this instance lead now, and in which epoch? */
 bool elector_may_lead(struct elector *el, uint64_t *ret_epoch);
 
+/* This instance has made so many requests for the tasks of this election (election_lend). */
+void elector_lend(struct elector *el, uint32_t requests);
+
 void elector_status(struct elector *el, struct election_status *ret);
 
 /* The ids of the workers that are live, this one included, and how many there are; at most max. */

@@ -38,6 +38,7 @@ static enum sync_err run_task(void *arg, const struct task_run *run, char text[T
     struct object_page page;
     size_t root_len = strlen(c->root), removed = 0;
     t->worker_count = elector_live_workers(run->elector, t->workers, ELECTION_WORKERS_MAX);
+    cluster_spent(c, run, 1);
     enum sync_err rc = object_list(c->store, &call, &query, &page, ec);
     if (rc != SYNC_OK) return rc;
     for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
@@ -50,6 +51,7 @@ static enum sync_err run_task(void *arg, const struct task_run *run, char text[T
         if (object != TICKET_BODY || !ticket_id_parse(id, &name)) continue;
         if (name.worker.len == 0 || is_live(t, name.worker)) continue;
         if (!task_may_go_on(run)) rc = err_set(ec, SYNC_ECANCELED, "this instance leads no more");
+        if (rc == SYNC_OK) cluster_spent(c, run, 1);
         if (rc == SYNC_OK) rc = object_delete(c->store, &call, full, ec);
         removed += rc == SYNC_OK ? 1 : 0;
     }

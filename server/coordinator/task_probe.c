@@ -4,7 +4,7 @@
  *   SYNC_COORDINATOR_PROBES=N      so many of them (default 1, at most 16): probe, probe-1, ...
  *   SYNC_COORDINATOR_PROBE_TICKETS=N    the first one hands out one round of N tickets that anybody may take
  *   SYNC_COORDINATOR_PROBE_QUIET=1 nothing is written into the object store: to count what elections cost
- *   SYNC_COORDINATOR_PROBE_HOLD=1  tickets are claimed and then held until the server stops
+ *   SYNC_COORDINATOR_PROBE_HOLD=FILE    tickets are claimed and then held until there is such a file
  *
  * Lines, each appended whole:
  *
@@ -35,7 +35,8 @@ struct probe_task {
     char name[TICKET_TASK_MAX + 1];
     const char *path; /* of the environment */
     uint32_t tickets;
-    bool hold, quiet, first;
+    const char *hold; /* of the environment; NULL: it is not set */
+    bool quiet, first;
     struct ticket_round round;
     struct fenced_memory memory;
     uint64_t runs;
@@ -97,7 +98,7 @@ static enum sync_err publish(struct probe_task *t, const struct task_run *run, s
     }
     if (rc != SYNC_OK || move == TICKET_ROUND_WAIT) return rc;
     size_t count = elector_live_workers(run->elector, workers, ELECTION_WORKERS_MAX);
-    for (size_t i = 0; i < count; i++) t->cluster->tell_tickets(t->cluster->tell_arg, run, workers[i]);
+    for (size_t i = 0; i < count; i++) t->cluster->tell_tickets(t->cluster->arg, run, workers[i]);
     return SYNC_OK;
 }
 
@@ -114,6 +115,11 @@ static enum sync_err run_task(void *arg, const struct task_run *run, char text[T
     return rc;
 }
 
+static bool is_held(const struct probe_task *t)
+{
+    return t->hold != NULL && access(t->hold, F_OK) != 0;
+}
+
 static enum sync_err do_ticket(void *arg, const struct ticket_work *work, char text[TASK_TEXT_MAX],
                                struct err_ctx *ec)
 {
@@ -121,8 +127,8 @@ static enum sync_err do_ticket(void *arg, const struct ticket_work *work, char t
     char line[256];
     (void)snprintf(line, sizeof line, "claimed %s %s\n", work->id, t->cluster->worker_id);
     append(t, line);
-    while (t->hold && !atomic_load(work->stop)) (void)poll(NULL, 0, HOLD_POLL_MS);
-    if (t->hold) return err_set(ec, SYNC_ECANCELED, "held until the server stopped");
+    while (is_held(t) && !atomic_load(work->stop)) (void)poll(NULL, 0, HOLD_POLL_MS);
+    if (is_held(t)) return err_set(ec, SYNC_ECANCELED, "held until the server stopped");
     (void)snprintf(line, sizeof line, "did %s %s\n", work->id, t->cluster->worker_id);
     append(t, line);
     (void)snprintf(text, TASK_TEXT_MAX, "a line was written");
@@ -145,7 +151,7 @@ enum sync_err task_probe_new(const struct cluster *c, const char *log_path, uint
     t->path = log_path;
     t->first = number == 0;
     t->tickets = t->first && tickets != NULL ? (uint32_t)strtoul(tickets, NULL, 10) : 0;
-    t->hold = is_set("SYNC_COORDINATOR_PROBE_HOLD");
+    t->hold = getenv("SYNC_COORDINATOR_PROBE_HOLD");
     t->quiet = is_set("SYNC_COORDINATOR_PROBE_QUIET");
     if (number == 0)
         (void)snprintf(t->name, sizeof t->name, "probe");

@@ -30,7 +30,8 @@ enum sync_err cluster_tasks_new(const struct cluster *c, struct task *tasks, siz
                                 struct cluster_tasks **ret, struct err_ctx *ec)
 {
     static enum sync_err (*const built_in[])(const struct cluster *, struct task *, struct err_ctx *) = {
-        task_retention_new, task_cluster_status_new, task_expired_workers_new};
+        task_retention_new, task_snapshots_new, task_cleanup_new, task_cluster_status_new,
+        task_expired_workers_new};
     struct cluster_tasks *t = calloc(1, sizeof *t);
     enum sync_err rc = t == NULL ? err_set(ec, SYNC_ENOMEM, "no memory for the cluster's tasks") : SYNC_OK;
     for (size_t i = 0; i < sizeof built_in / sizeof built_in[0] && rc == SYNC_OK; i++) {

@@ -29,6 +29,7 @@ static enum sync_err list(struct ticket_desk *d, struct err_ctx *ec)
     struct object_query query = {.prefix = slice_str(prefix.text)};
     struct object_page page;
     size_t root_len = strlen(c->root);
+    cluster_spent(c, NULL, 1);
     enum sync_err rc = object_list(c->store, &call, &query, &page, ec);
     if (rc != SYNC_OK) return rc;
     uint64_t now_ms = system_boot_ms();
@@ -53,7 +54,7 @@ static enum sync_err claim(struct ticket_desk *d, const char *id, uint32_t numbe
     ticket_claim_put(&bytes, id, number, &by);
     enum sync_err rc = buf_check(&bytes, ec);
     if (rc == SYNC_OK)
-        rc = cluster_create(d->cluster, &d->stop, ticket_claim_key(id, number).text, buf_slice(&bytes),
+        rc = cluster_create(d->cluster, NULL, &d->stop, ticket_claim_key(id, number).text, buf_slice(&bytes),
                             ret_mine, ec);
     buf_deinit(&bytes);
     return rc;
@@ -67,8 +68,8 @@ static enum sync_err put_result(struct ticket_desk *d, const char *id, uint32_t 
     ticket_result_put(&bytes, id, number, ok, text, &by);
     enum sync_err rc = buf_check(&bytes, ec);
     if (rc == SYNC_OK)
-        rc =
-            cluster_create(d->cluster, &d->stop, ticket_result_key(id).text, buf_slice(&bytes), ret_mine, ec);
+        rc = cluster_create(d->cluster, NULL, &d->stop, ticket_result_key(id).text, buf_slice(&bytes),
+                            ret_mine, ec);
     buf_deinit(&bytes);
     return rc;
 }

@@ -62,7 +62,7 @@ static enum sync_err look(struct ticket_round *r, const struct cluster *c, const
     struct buf bytes = buf_make(FENCED_BYTES_MAX + JSON_PADDING);
     struct fenced_value found;
     uint64_t number = 0, opened_ms = 0, wall_ms = system_wall_ms();
-    enum sync_err rc = cluster_read(c, run->stop, name, &bytes, &found, ec);
+    enum sync_err rc = cluster_read(c, run, name, &bytes, &found, ec);
     if (rc == SYNC_OK && found.epoch > 0) rc = parse(found.value, &number, &opened_ms, ec);
     buf_deinit(&bytes);
     if (rc != SYNC_OK) return rc;
@@ -109,7 +109,7 @@ enum sync_err ticket_publish(const struct cluster *c, const struct task_run *run
     ticket_body_put(&bytes, id->text, run->epoch, &by);
     enum sync_err rc = buf_check(&bytes, ec);
     if (rc == SYNC_OK)
-        rc = cluster_create(c, run->stop, ticket_body_key(id->text).text, buf_slice(&bytes), &mine, ec);
+        rc = cluster_create(c, run, run->stop, ticket_body_key(id->text).text, buf_slice(&bytes), &mine, ec);
     buf_deinit(&bytes);
     if (mine) counter_add(&c->metrics->tickets_published, 1);
     return rc;
@@ -133,6 +133,7 @@ static enum sync_err remove_old(const struct ticket_round *r, const struct clust
         if (!slice_is(name.task, r->task) || name.round >= r->number || (object == TICKET_BODY) != bodies)
             continue;
         if (!task_may_go_on(run)) return err_set(ec, SYNC_ECANCELED, "this instance leads no more");
+        cluster_spent(c, run, 1);
         enum sync_err rc = object_delete(c->store, &call, full, ec);
         if (rc != SYNC_OK) return rc;
         *tickets += object == TICKET_BODY ? 1 : 0;
@@ -153,6 +154,7 @@ enum sync_err ticket_round_sweep(const struct ticket_round *r, const struct clus
     (void)snprintf(name, sizeof name, "%s%s-", TICKETS_KEY, r->task);
     prefix = cluster_key(c, name);
     struct object_query query = {.prefix = slice_str(prefix.text)};
+    cluster_spent(c, run, 1);
     enum sync_err rc = object_list(c->store, &call, &query, &page, ec);
     if (rc != SYNC_OK) return rc;
     rc = remove_old(r, c, run, &page, true, ret_tickets, ret_done, ec);

@@ -136,6 +136,11 @@ enum sync_err s3_list(struct object_store *store, struct object_ctx *ctx, const 
         rc = s3_client_call(s, ctx, &call, &answer, ec);
         if (rc == SYNC_OK) {
             rc = s3_list_parse(buf_slice(&answer.http.body), s->key_prefix, ret, ec);
+            if (rc == SYNC_OK && ret->count > query->entries_max) {
+                rc = err_set(ec, SYNC_EIO, "%zu entries, at most %" PRIu32 " were asked for", ret->count,
+                             query->entries_max);
+                object_page_deinit(ret);
+            }
             if (rc != SYNC_OK) err_wrap(ec, "S3 list");
         }
         s3_answer_deinit(&answer);

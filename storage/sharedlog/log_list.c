@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { HEAD_GUESS = 16 << 10 }; /* most heads are shorter: one request */
 
@@ -44,7 +45,7 @@ static enum sync_err list(struct object_store *s, const struct object_call *call
         for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
             struct log_part p = {.is_segment = segments, .bytes = page.entries[i].bytes};
             struct slice key = page.entries[i].key;
-            bool known = segments ? log_segment_parse(partition, key, &p.first, &p.last)
+            bool known = segments ? log_segment_parse(partition, key, &p.first, &p.last, &p.generation)
                                   : log_object_parse(partition, key, &p.first);
             if (!segments) p.last = p.first;
             /* What somebody else put there is none of ours. */
@@ -58,13 +59,14 @@ static enum sync_err list(struct object_store *s, const struct object_call *call
     return SYNC_OK;
 }
 
-/* By first number; what begins there and reaches further comes first. */
+/* By first number; what begins there and reaches further comes first, then what replaced others later. */
 static int part_cmp(const void *left, const void *right)
 {
     const struct log_part *a = left, *b = right;
     if (a->first != b->first) return a->first < b->first ? -1 : 1;
     if (a->last != b->last) return a->last > b->last ? -1 : 1;
-    return (int)b->is_segment - (int)a->is_segment;
+    if (a->is_segment != b->is_segment) return (int)b->is_segment - (int)a->is_segment;
+    return (a->generation < b->generation) - (a->generation > b->generation);
 }
 
 enum sync_err log_list_read(struct object_store *s, const struct object_call *call, uint32_t partition,
@@ -106,10 +108,25 @@ void log_list_deinit(struct log_list *l)
     *l = (struct log_list){0};
 }
 
+enum sync_err log_list_replace(struct log_list *l, size_t first, size_t count, const struct log_part *segment,
+                               struct err_ctx *ec)
+{
+    size_t replaced = l->replaced_count + count;
+    struct log_part *at = realloc(l->replaced, replaced * sizeof *at);
+    if (at == NULL) return err_set(ec, SYNC_ENOMEM, "no memory to list the shared log");
+    memcpy(at + l->replaced_count, l->parts + first, count * sizeof *at);
+    l->replaced = at;
+    l->replaced_count = replaced;
+    l->parts[first] = *segment;
+    l->count -= count - 1;
+    memmove(l->parts + first + 1, l->parts + first + count, (l->count - first - 1) * sizeof *l->parts);
+    return SYNC_OK;
+}
+
 void log_part_name(uint32_t partition, const struct log_part *p, struct log_name *ret)
 {
     if (p->is_segment)
-        log_segment_name(partition, p->first, p->last, ret);
+        log_segment_name(partition, p->first, p->last, p->generation, ret);
     else
         log_object_name(partition, p->first, ret);
 }
@@ -141,7 +158,8 @@ enum sync_err log_part_head(struct object_store *s, const struct object_call *ca
     }
     buf_deinit(&bytes);
     if (rc == SYNC_OK) rc = log_object_get_head(head, arena, ret, ret_sections, ret_count, ec);
-    if (rc == SYNC_OK && (ret->partition != partition || ret->first != p->first || ret->last != p->last))
+    if (rc == SYNC_OK && (ret->partition != partition || ret->first != p->first || ret->last != p->last ||
+                          ret->is_segment != p->is_segment))
         rc = err_set(ec, SYNC_EFORMAT,
                      "it says that it is number %" PRIu64 " to %" PRIu64 " of partition %" PRIu32, ret->first,
                      ret->last, ret->partition);

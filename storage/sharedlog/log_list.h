@@ -16,7 +16,8 @@
 struct log_part {
     uint64_t first, last; /* the numbers that it holds */
     bool is_segment;
-    uint64_t bytes; /* as listed */
+    uint64_t generation; /* of a segment: of those for the same numbers the highest counts */
+    uint64_t bytes;      /* as listed */
 };
 
 struct log_list {
@@ -35,6 +36,11 @@ static inline uint64_t log_list_last(const struct log_list *l) /* 0: the log is 
 {
     return l->count == 0 ? 0 : l->parts[l->count - 1].last;
 }
+
+/* The parts from `first` on, so many, were replaced by this segment: as a fresh reading would find it.
+ * Errors: SYNC_ENOMEM; the list is then as before. */
+enum sync_err log_list_replace(struct log_list *l, size_t first, size_t count, const struct log_part *segment,
+                               struct err_ctx *ec);
 
 void log_part_name(uint32_t partition, const struct log_part *p, struct log_name *ret);
 

@@ -20,10 +20,13 @@ void log_segment_prefix(uint32_t partition, struct log_name *ret)
     (void)snprintf(ret->text, sizeof ret->text, "segment/%" PRIu32 "/", partition);
 }
 
-void log_segment_name(uint32_t partition, uint64_t first, uint64_t last, struct log_name *ret)
+void log_segment_name(uint32_t partition, uint64_t first, uint64_t last, uint64_t generation,
+                      struct log_name *ret)
 {
-    (void)snprintf(ret->text, sizeof ret->text, "segment/%" PRIu32 "/%020" PRIu64 "-%020" PRIu64, partition,
-                   first, last);
+    int n = snprintf(ret->text, sizeof ret->text, "segment/%" PRIu32 "/%020" PRIu64 "-%020" PRIu64, partition,
+                     first, last);
+    if (generation > 0)
+        (void)snprintf(ret->text + n, sizeof ret->text - (size_t)n, "-%020" PRIu64, generation);
 }
 
 static bool take_prefix(struct slice *key, const struct log_name *prefix)
@@ -56,14 +59,23 @@ bool log_object_parse(uint32_t partition, struct slice key, uint64_t *ret_number
     return take_prefix(&key, &prefix) && take_number(&key, ret_number) && key.len == 0;
 }
 
-bool log_segment_parse(uint32_t partition, struct slice key, uint64_t *ret_first, uint64_t *ret_last)
+static bool take_dash(struct slice *key)
+{
+    if (key->len == 0 || key->bytes[0] != '-') return false;
+    *key = slice_of(key->bytes + 1, key->len - 1);
+    return true;
+}
+
+bool log_segment_parse(uint32_t partition, struct slice key, uint64_t *ret_first, uint64_t *ret_last,
+                       uint64_t *ret_generation)
 {
     struct log_name prefix;
     log_segment_prefix(partition, &prefix);
     if (!take_prefix(&key, &prefix) || !take_number(&key, ret_first)) return false;
-    if (key.len == 0 || key.bytes[0] != '-') return false;
-    key = slice_of(key.bytes + 1, key.len - 1);
-    return take_number(&key, ret_last) && key.len == 0 && *ret_first <= *ret_last;
+    if (!take_dash(&key) || !take_number(&key, ret_last) || *ret_first > *ret_last) return false;
+    *ret_generation = 0;
+    if (key.len > 0 && (!take_dash(&key) || !take_number(&key, ret_generation))) return false;
+    return key.len == 0;
 }
 
 /* 64-bit FNV-1a, its halves folded, as a shard is chosen. */

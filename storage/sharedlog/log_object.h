@@ -2,12 +2,20 @@
  *
  *     head   magic (8), bytes of the head (4), CRC32C of what follows in the head (4),
  *            flags (1), writer (16), run (8), wall_ms (8), partition (4), first and last number (8, 8),
- *            host (text), count (4), and so many rows of the index, by database name, `after` and `last`:
+ *            host (text),
+ *            of a segment: count (4), and so many runs of servers, in the order in which they wrote:
+ *                run (8), flags (1)
+ *            count (4), and so many rows of the index, by database name, `after` and `last`:
  *                database (text), server site (16), flags (1), wall_ms (8), after, last, pruned (14 each),
- *                entries (4), offset behind the head (8), bytes (8), CRC32C of them (4)
+ *                entries (4), offset behind the head (8), bytes (8), CRC32C of them (4),
+ *                of a segment: which of the runs wrote it (4)
  *     then the sections, each framed entries (moved.h) in the order of their stamps
  *
- * A text is a length byte and so many bytes, 1 to 255 (a host: 0 to 255). Integers are big-endian.
+ * A text is a length byte and so many bytes, 1 to 255 (a host: 0 to 255). Integers are big-endian. The last
+ * byte of the magic is the format: 1 an object, 2 a segment.
+ *
+ * A segment keeps which runs wrote what it replaces, and how each of them began and ended: whether a server
+ * went without closing after a database's newest section decides what a restore may count on.
  *
  * Sections stand one behind the other in the order of the index, so a database's are read in one range.
  *
@@ -35,6 +43,7 @@ enum {
     LOG_HOST_MAX = 255,
     LOG_HEAD_PREFIX = 8 + 4 + 4, /* enough to know how long the head is */
     LOG_HEAD_BYTES_MAX = 64 << 20,
+    LOG_RUNS_MAX = 100000, /* in one segment: a server that starts every hour for eleven years */
 };
 
 enum {
@@ -44,7 +53,14 @@ enum {
         4, /* the server acknowledges only what is in the log; of a segment: all of them did */
 };
 
+/* One start of a server, as far as it wrote what stands here. */
+struct log_run {
+    uint8_t id[LOG_RUN_BYTES];
+    unsigned flags; /* LOG_OPENED: its beginning is here; LOG_CLOSED: its end is, and it was a clean one */
+};
+
 struct log_head {
+    bool is_segment;
     unsigned flags; /* of a segment: LOG_OPENED of its first, LOG_CLOSED of its last */
     uint8_t
         writer[LOG_WRITER_BYTES]; /* the server: follows from its data directory; of a segment: its last */
@@ -53,6 +69,8 @@ struct log_head {
     uint32_t partition;
     uint64_t first, last; /* numbers that this replaces; of an object both its own */
     struct slice host;
+    const struct log_run *runs; /* of an object: the one that wrote it. Written of a segment only */
+    size_t run_count;           /* at least 1 */
 };
 
 enum { LOG_SECTION_CUT = 1 }; /* more was waiting: the next section of the database goes on */
@@ -68,7 +86,14 @@ struct log_section {
     uint32_t entries;
     uint64_t offset, bytes; /* offset from the head's end */
     uint32_t crc;
+    uint32_t run; /* index into the head's runs; 0 in an object */
 };
+
+/* The order of the index. */
+int log_section_cmp(const struct log_section *a, const struct log_section *b);
+
+/* How long the head will be. */
+size_t log_object_head_size(const struct log_head *h, const struct log_section *sections, size_t count);
 
 /* Appends the head; the sections' bytes belong behind it. They are in order and one behind the other. The
  * caller asks buf_check(). */

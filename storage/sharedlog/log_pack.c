@@ -5,10 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum {
-    ROW_BYTES = 88,      /* of a section in the index, without its name */
-    JOIN_MS_MAX = 10000, /* a restore to a point in time is that exact */
-};
+enum { ROW_BYTES = 88 }; /* of a section in the index, without its name */
 
 void log_pack_init(struct log_pack *p, size_t bytes_max)
 {
@@ -106,37 +103,10 @@ void log_pack_drop(struct log_pack *p)
     p->open = false;
 }
 
-enum sync_err log_pack_section(struct log_pack *p, const struct log_section *s, struct slice bytes,
-                               struct err_ctx *ec)
-{
-    struct log_section *last = p->count == 0 ? NULL : &p->sections[p->count - 1];
-    assert(!p->open && bytes.len == s->bytes);
-    bool joins = last != NULL && slice_eq(last->database, s->database) &&
-                 site_id_eq(&last->server_site, &s->server_site) && stamp_cmp(&last->last, &s->after) == 0 &&
-                 stamp_cmp(&last->pruned, &s->pruned) == 0 && s->wall_ms >= last->wall_ms &&
-                 s->wall_ms - last->wall_ms <= JOIN_MS_MAX;
-    enum sync_err rc = joins ? SYNC_OK : add(p, s, ec);
-    if (rc != SYNC_OK) return rc;
-    buf_put_slice(&p->data, bytes);
-    rc = buf_check(&p->data, ec);
-    if (rc != SYNC_OK) return rc;
-    p->entries += s->entries;
-    if (!joins) return SYNC_OK;
-    last->last = s->last;
-    last->flags = s->flags;
-    last->wall_ms = s->wall_ms;
-    last->entries += s->entries;
-    last->bytes += s->bytes;
-    last->crc = crc32c_extend(last->crc, bytes);
-    return SYNC_OK;
-}
-
 static int section_cmp(const void *left, const void *right)
 {
     const struct log_section *a = left, *b = right;
-    int c = slice_cmp(a->database, b->database);
-    if (c == 0) c = stamp_cmp(&a->after, &b->after);
-    if (c == 0) c = stamp_cmp(&a->last, &b->last);
+    int c = log_section_cmp(a, b);
     return c != 0 ? c : (a->offset > b->offset) - (a->offset < b->offset); /* as they were added */
 }
 

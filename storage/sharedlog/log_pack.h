@@ -33,11 +33,6 @@ enum sync_err log_pack_put(struct log_pack *p, const struct moved_entry *e, stru
 void log_pack_end(struct log_pack *p, const struct stamp *last, bool cut);
 void log_pack_drop(struct log_pack *p);
 
-/* A whole section as it is elsewhere: its offset is set here. It goes into the last section where it follows
- * that one without a gap and soon, for the same database, site and mark of pruning. */
-enum sync_err log_pack_section(struct log_pack *p, const struct log_section *s, struct slice bytes,
-                               struct err_ctx *ec);
-
 /* Appends the object to ret. The sections are then in order. */
 enum sync_err log_pack_finish(struct log_pack *p, const struct log_head *h, struct buf *ret,
                               struct err_ctx *ec);

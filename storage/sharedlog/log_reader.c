@@ -40,8 +40,12 @@ struct log_reader {
     struct stamp reached;       /* complete up to here, without a gap */
     uint8_t run[LOG_RUN_BYTES]; /* of the server that reads */
     bool has_run;
-    bool run_ended, run_is_ours; /* of the part before */
-    bool lossy;                  /* behind the database's newest section a server ended without closing */
+    uint8_t snapshot_run[LOG_RUN_BYTES]; /* of the server that took the snapshot that came before */
+    bool has_snapshot_run;
+    uint8_t section_run[LOG_RUN_BYTES]; /* of the server that wrote the newest section */
+    bool has_section_run;
+    bool any_run, run_ended, run_is_ours; /* of the part before */
+    bool lossy; /* behind the database's newest section or its snapshot a server ended without closing */
     struct log_summary summary;
     bool ended;
 };
@@ -51,7 +55,8 @@ static struct slice name_of(const struct log_reader *r)
     return slice_of(r->name, r->name_len);
 }
 
-/* Lists again, and skips what was read through. */
+/* Lists again, and goes through it from the beginning: entries that were handed out are left out by their
+ * stamps, and how servers began and ended is only told by all parts in order. */
 static enum sync_err list(struct log_reader *r, struct err_ctx *ec)
 {
     struct log_list fresh;
@@ -62,9 +67,11 @@ static enum sync_err list(struct log_reader *r, struct err_ctx *ec)
     log_list_deinit(&r->list);
     r->list = fresh;
     r->next_part = 0;
-    while (r->next_part < fresh.count && fresh.parts[r->next_part].last <= r->number) r->next_part++;
     r->section = NULL;
     r->section_count = r->next_section = 0;
+    r->any_run = r->lossy = false;
+    r->summary.closed = false;
+    r->summary.object_durable = true;
     return SYNC_OK;
 }
 
@@ -85,7 +92,6 @@ enum sync_err log_reader_open(struct object_store *s, const struct object_call *
     memcpy(r->name, database.bytes, database.len);
     r->piece = buf_make(ENTRY_BYTES_MAX);
     if (after != NULL) r->highest = r->reached = *after;
-    r->summary.object_durable = true;
     enum sync_err rc = list(r, ec);
     if (rc != SYNC_OK) {
         log_reader_close(r);
@@ -101,6 +107,12 @@ void log_reader_is_of(struct log_reader *r, const uint8_t *run)
     r->has_run = true;
 }
 
+void log_reader_has_snapshot(struct log_reader *r, const uint8_t *run)
+{
+    r->has_snapshot_run = run != NULL;
+    if (run != NULL) memcpy(r->snapshot_run, run, LOG_RUN_BYTES);
+}
+
 void log_reader_close(struct log_reader *r)
 {
     if (r == NULL) return;
@@ -111,6 +123,32 @@ void log_reader_close(struct log_reader *r)
 }
 
 /* ---- parts and sections */
+
+/* What a run that wrote this part means for the database. */
+static void pass_run(struct log_reader *r, const struct log_run *run, bool wrote_section)
+{
+    struct log_summary *sum = &r->summary;
+    bool durable = (run->flags & LOG_OBJECT_DURABLE) != 0;
+    bool took_snapshot = r->has_snapshot_run && memcmp(run->id, r->snapshot_run, LOG_RUN_BYTES) == 0;
+    if (wrote_section) memcpy(r->section_run, run->id, LOG_RUN_BYTES);
+    r->has_section_run = r->has_section_run || wrote_section;
+    /* A section may have been covered by snapshots and dropped since this reader saw it. */
+    bool was_there = r->has_section_run && memcmp(run->id, r->section_run, LOG_RUN_BYTES) == 0;
+    if ((run->flags & LOG_OPENED) != 0 && r->any_run && !r->run_ended) r->lossy = true;
+    if (was_there || took_snapshot) r->lossy = false; /* what came of it later came after that loss */
+    if (!durable || took_snapshot) sum->object_durable = durable;
+    r->any_run = true;
+    r->run_ended = (run->flags & LOG_CLOSED) != 0;
+    r->run_is_ours = r->has_run && memcmp(run->id, r->run, LOG_RUN_BYTES) == 0;
+    sum->closed = !r->lossy && (r->run_ended || r->run_is_ours);
+}
+
+static bool wrote_section(const struct log_reader *r, uint32_t run)
+{
+    for (size_t i = 0; i < r->section_count; i++)
+        if (r->sections[i].run == run) return true;
+    return false;
+}
 
 static enum sync_err open_part(struct log_reader *r, struct err_ctx *ec)
 {
@@ -125,12 +163,7 @@ static enum sync_err open_part(struct log_reader *r, struct err_ctx *ec)
     if (rc != SYNC_OK) return rc;
     r->section_count = log_object_find(sections, count, name_of(r), &r->sections);
     r->summary.sequence = r->part.last;
-    if ((head.flags & LOG_OPENED) != 0 && r->next_part > 0 && !r->run_ended) r->lossy = true;
-    if (r->section_count > 0) r->lossy = false; /* what came of it later came after that loss */
-    r->run_ended = (head.flags & LOG_CLOSED) != 0;
-    r->run_is_ours = r->has_run && memcmp(head.run, r->run, LOG_RUN_BYTES) == 0;
-    r->summary.closed = !r->lossy && (r->run_ended || r->run_is_ours);
-    if ((head.flags & LOG_OBJECT_DURABLE) == 0) r->summary.object_durable = false;
+    for (size_t i = 0; i < head.run_count; i++) pass_run(r, &head.runs[i], wrote_section(r, (uint32_t)i));
     return SYNC_OK;
 }
 
@@ -139,10 +172,12 @@ static bool begin_section(struct log_reader *r, const struct log_section *s)
 {
     struct log_summary *sum = &r->summary;
     if (s->wall_ms > r->until_ms) return false;
+    if (!sum->found || stamp_cmp(&s->last, &sum->last) >= 0) { /* a segment does not keep their order */
+        sum->server_site = s->server_site;
+        sum->wall_ms = s->wall_ms;
+        sum->last = s->last;
+    }
     sum->found = true;
-    sum->server_site = s->server_site;
-    sum->wall_ms = s->wall_ms;
-    if (stamp_cmp(&s->last, &sum->last) > 0) sum->last = s->last;
     if (stamp_cmp(&s->pruned, &sum->pruned) > 0) sum->pruned = s->pruned;
     if (stamp_cmp(&s->last, &r->highest) <= 0) return false;
     if (stamp_cmp(&s->after, &r->reached) > 0) sum->gap = true;

@@ -41,11 +41,12 @@ struct log_summary {
     bool gap;            /* not everything behind `after` is in what is left of the log */
     uint64_t sequence;   /* of the log's newest object, whichever database it is of */
 
-    /* `closed`: every server that wrote the log since the database's newest section, and the one that wrote
-     * that, has stopped cleanly, when everything that it ever accepted had been uploaded; or it is the very
-     * one that reads (log_reader_is_of()). `object_durable`: every server that wrote any of what is left of
-     * the log acknowledged only what was in the log (--durability object). Where neither is set, the
-     * database's tail may be lost, and it needs a new server site id (protocol section 8.6). */
+    /* `closed`: every server that wrote the log since the database's newest section or its snapshot
+     * (log_reader_has_snapshot()), and the one that wrote that, has stopped cleanly, when everything that it
+     * ever accepted had been uploaded; or it is the very one that reads (log_reader_is_of()).
+     * `object_durable`: every server that wrote the log, or where there is a snapshot: since that,
+     * acknowledged only what was in the log (--durability object). Where neither is set, the database's tail
+     * may be lost, and it needs a new server site id (protocol section 8.6). */
     bool closed;
     bool object_durable;
 };
@@ -63,6 +64,11 @@ void log_reader_close(struct log_reader *r); /* takes NULL */
 /* This start of a server reads, LOG_RUN_BYTES: what it has written and not closed is no loss, since what it
  * accepted of a database that is restored it accepted before that left. Called before the first entry. */
 void log_reader_is_of(struct log_reader *r, const uint8_t *run);
+
+/* The database is restored from a snapshot that this start of a server took, so it was there: what went
+ * before is in the snapshot. The log may hold no section any more that says so. NULL: it is not known. Called
+ * before the first entry. */
+void log_reader_has_snapshot(struct log_reader *r, const uint8_t *run);
 
 /* The next entry, good until the next call, and `pruned` of its section. *ret_found is false at the end. */
 enum sync_err log_reader_next(struct log_reader *r, struct moved_entry *ret, struct stamp *ret_pruned,

@@ -128,6 +128,15 @@ static bool is_ours(const struct log_writer *w, const struct log_head *h)
     return memcmp(w->config.writer, h->writer, LOG_WRITER_BYTES) == 0;
 }
 
+static enum sync_err too_old(struct slice what, struct err_ctx *ec)
+{
+    return err_set(
+        ec, SYNC_ECONFIG,
+        "this data directory is older than what it has written to the log: %.*s is behind. Start with "
+        "an empty one, and databases are restored",
+        SLICE_ARG(what));
+}
+
 /* The data directory must hold what the section says that this server accepted. */
 static enum sync_err take_over_section(struct log_writer *w, const struct log_section *s, struct err_ctx *ec)
 {
@@ -139,17 +148,13 @@ static enum sync_err take_over_section(struct log_writer *w, const struct log_se
     if (rc != SYNC_OK) return rc;
     bool behind = stamp_cmp(&view_database(v)->last, &s->last) < 0;
     view_close(v);
-    if (behind)
-        return err_set(
-            ec, SYNC_ECONFIG,
-            "this data directory is older than what it has written to the log: database %.*s is behind. "
-            "Start with an empty one, and databases are restored",
-            SLICE_ARG(s->database));
+    if (behind) return too_old(s->database, ec);
     return w->config.uploaded(w->config.arg, shard, &position, &complete, 1, NULL, ec);
 }
 
-/* What an earlier run created and did not note, or somebody else. */
-static enum sync_err take_over(struct log_writer *w, const struct log_part *p, struct err_ctx *ec)
+/* What an earlier run created and did not note, or somebody else. `noted`: the data directory says how far
+ * this server had come; a segment is only made of what it had noted durably. */
+static enum sync_err take_over(struct log_writer *w, const struct log_part *p, bool noted, struct err_ctx *ec)
 {
     struct arena arena = {0};
     struct log_head head;
@@ -167,6 +172,7 @@ static enum sync_err take_over(struct log_writer *w, const struct log_part *p, s
             "with an empty one",
             ec);
     }
+    if (rc == SYNC_OK && noted && p->is_segment) rc = too_old(slice_str("the log's position"), ec);
     for (size_t i = 0; i < count && rc == SYNC_OK; i++) rc = take_over_section(w, &sections[i], ec);
     arena_deinit(&arena);
     return rc;
@@ -202,7 +208,8 @@ static enum sync_err first_time(struct log_writer *w, const struct log_list *lis
                 ec);
         }
         arena_deinit(&arena);
-        for (size_t i = 0; i < list->count && rc == SYNC_OK; i++) rc = take_over(w, &list->parts[i], ec);
+        for (size_t i = 0; i < list->count && rc == SYNC_OK; i++)
+            rc = take_over(w, &list->parts[i], false, ec);
         return rc;
     }
     /* The positions are another log's. */
@@ -240,7 +247,7 @@ static enum sync_err find_end(struct log_writer *w, struct err_ctx *ec)
                      end, state.sequence);
     } else if (rc == SYNC_OK) {
         for (size_t i = 0; i < list.count && rc == SYNC_OK; i++)
-            if (list.parts[i].last > state.sequence) rc = take_over(w, &list.parts[i], ec);
+            if (list.parts[i].last > state.sequence) rc = take_over(w, &list.parts[i], true, ec);
     }
     log_list_deinit(&list);
     w->number = end;
@@ -281,7 +288,7 @@ static enum sync_err begin(struct log_writer *w, struct err_ctx *ec)
             return other_server(&w->rival, "another server began to write this log at the same time", ec);
         /* A request of an earlier run of ours has landed late. */
         const struct log_part p = {.first = w->number + 1, .last = w->number + 1};
-        rc = take_over(w, &p, ec);
+        rc = take_over(w, &p, true, ec);
         if (rc != SYNC_OK) return rc;
         w->number++;
     }
@@ -347,10 +354,12 @@ enum sync_err log_writer_step(struct log_writer *w, enum log_step *ret, struct l
     enum sync_err rc = SYNC_OK;
     *ret = LOG_LOST;
     if (w->lost) return SYNC_OK;
-    if (w->object.len == 0) rc = make_object(w, ec);
+    bool again = w->object.len > 0;
+    if (!again) rc = make_object(w, ec);
     if (rc != SYNC_OK) return rc;
     *ret = LOG_IDLE;
     *ret_info = w->info;
+    if (again) ret_info->more = true; /* whatever came since it was made: the next step finds out */
     if (w->object.len == 0) return SYNC_OK;
     ret_info->pending_bytes = w->object.len;
     if (!w->created)

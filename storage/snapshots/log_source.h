@@ -14,6 +14,8 @@ struct log_source {
                           struct err_ctx *ec);
     enum sync_err (*next)(void *arg, struct moved_entry *ret, struct stamp *ret_pruned, bool *ret_found,
                           struct err_ctx *ec);
+    /* Told after open(), where the facts come from a snapshot: log_reader_has_snapshot(). May be NULL. */
+    void (*has_snapshot)(void *arg, const uint8_t *run);
     void (*summary)(void *arg, struct log_summary *ret);
     void (*close)(void *arg); /* also what was not opened */
 };
@@ -24,6 +26,9 @@ struct shared_log_source {
     struct object_store *objects;
     const struct object_call *call; /* may be NULL */
     const uint8_t *run;             /* of the server that restores (log_reader_is_of()); NULL: none does */
+    /* May be NULL. False: the log holds nothing of the database, as the server that writes it knows. */
+    bool (*may_have)(void *arg, struct slice database);
+    void *may_have_arg;
     struct log_reader *reader;
 };
 

@@ -4,6 +4,7 @@
 
 struct restoring {
     const struct restore_request *q;
+    struct snapshot_place at;      /* of the snapshots that are used */
     struct entry_batch batches[2]; /* one is being filled while the other is being written */
     unsigned filling;
     struct stamp pruned; /* of the batch that is filling */
@@ -79,11 +80,11 @@ static void set_aside(struct restoring *r, const struct snapshot_entry *e, bool 
 {
     struct snapshot_key key;
     struct err_ctx ec;
-    snapshot_key_of(r->q->database, &e->id, &key);
+    snapshot_key_of(r->at, &e->id, &key);
     pass_over(r, e);
     if (r->q->warn != NULL) r->q->warn(r->q->warn_arg, snapshot_key_slice(&key), why);
     /* Where the note cannot be written the next restore finds out again. */
-    if (damaged) (void)snapshot_set_aside(r->q->objects, r->q->call, r->q->database, &e->id, why->text, &ec);
+    if (damaged) (void)snapshot_set_aside(r->q->objects, r->q->call, r->at, &e->id, why->text, &ec);
 }
 
 /* *ret_used is false when this snapshot cannot be used and the one before it is to be tried. */
@@ -97,7 +98,7 @@ static enum sync_err try_snapshot(struct restoring *r, const struct snapshot_ent
     *ret_used = false;
     r->result.before = (struct snapshot_id){0};
     if (r->q->call != NULL) cfg.call.cancel = r->q->call->cancel;
-    snapshot_key_of(r->q->database, &e->id, &key);
+    snapshot_key_of(r->at, &e->id, &key);
     enum sync_err rc = begin(r, ec);
     if (rc != SYNC_OK) return rc;
     r->result.snapshot_facts = 0;
@@ -118,7 +119,12 @@ static enum sync_err try_snapshot(struct restoring *r, const struct snapshot_ent
 static enum sync_err from_snapshots(struct restoring *r, struct err_ctx *ec)
 {
     struct snapshot_list l;
-    enum sync_err rc = snapshot_list(r->q->objects, r->q->call, r->q->database, &l, ec);
+    r->at = (struct snapshot_place){.database = r->q->database, .path = r->q->path};
+    enum sync_err rc = snapshot_list(r->q->objects, r->q->call, r->at, &l, ec);
+    if (rc == SYNC_OK && l.count == 0 && r->at.path.len > 0) { /* from before it had a path */
+        r->at = snapshot_place_of(r->q->database);
+        rc = snapshot_list(r->q->objects, r->q->call, r->at, &l, ec);
+    }
     if (rc != SYNC_OK) return rc;
     for (size_t i = 0; i < l.count && rc == SYNC_OK && !r->result.from_snapshot; i++) {
         if (r->q->until_ms > 0 && l.entries[i].id.made_ms > r->q->until_ms) continue;
@@ -160,6 +166,8 @@ static enum sync_err from_log(struct restoring *r, struct log_summary *ret, stru
     if (log == NULL) return SYNC_OK;
     enum sync_err rc = log->open(log->arg, r->q->database, r->result.from_snapshot ? &r->head.stamp : NULL,
                                  r->q->until_ms, ec);
+    if (rc == SYNC_OK && r->result.from_snapshot && r->head.has_run && log->has_snapshot != NULL)
+        log->has_snapshot(log->arg, r->head.run);
     while (rc == SYNC_OK) {
         rc = log->next(log->arg, &e, &pruned, &found, ec);
         if (rc != SYNC_OK || !found) break;
@@ -225,7 +233,8 @@ static void make_record(struct restoring *r, const struct log_summary *log)
     r->result.keeps_site = keeps;
     if (keeps) return;
     record->server_site = r->q->new_site;
-    record->asks = !r->result.complete && !r->q->always_new_site;
+    /* Whom the server before did not come to ask is asked by this one. */
+    record->asks = (record->asks || !r->result.complete) && !r->q->always_new_site;
 }
 
 enum sync_err restore_database(const struct restore_request *q, struct restore_result *ret,

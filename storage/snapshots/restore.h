@@ -37,6 +37,8 @@ struct restore_request {
     struct object_store *objects;
     const struct object_call *call; /* for each request; may be NULL */
     struct slice database;
+    struct slice
+        path; /* where its snapshots lie (snapshot_name.h); where none is, they are looked for without */
     uint64_t until_ms;            /* to a point in time, by the servers' wall clocks; 0: all */
     const struct log_source *log; /* NULL: there is none */
     const struct import_target *target;

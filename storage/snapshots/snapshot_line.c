@@ -36,6 +36,11 @@ void snapshot_put_head(struct buf *out, const struct snapshot_head *h)
     put_stamp(out, "pruned", &h->pruned);
     buf_put_str(out, h->asks ? ",\"asks\":true,\"madeAt\":" : ",\"asks\":false,\"madeAt\":");
     buf_put_u64(out, h->made_ms);
+    if (h->has_run) {
+        BUF_PUT_LIT(out, ",\"run\":\"");
+        for (size_t i = 0; i < LOG_RUN_BYTES; i++) buf_printf(out, "%02x", h->run[i]);
+        buf_put_char(out, '"');
+    }
     BUF_PUT_LIT(out, "}\n");
 }
 
@@ -88,11 +93,12 @@ enum member {
     HAS_DELETES = 4096,
     HAS_MIGRATIONS = 8192,
     HAS_SHA256 = 16384,
+    HAS_RUN = 32768,
 };
 
 enum {
-    HEAD_MEMBERS =
-        HAS_FORMAT | HAS_VERSION | HAS_DATABASE | HAS_SITE | HAS_STAMP | HAS_PRUNED | HAS_ASKS | HAS_MADE,
+    HEAD_MEMBERS = HAS_FORMAT | HAS_VERSION | HAS_DATABASE | HAS_SITE | HAS_STAMP | HAS_PRUNED | HAS_ASKS |
+                   HAS_MADE,             /* and perhaps HAS_RUN */
     FACT_MEMBERS = HAS_STAMP | HAS_FACT, /* and HAS_CREATED with deletes */
     FOOT_MEMBERS = HAS_END | HAS_CELLS | HAS_DELETES | HAS_MIGRATIONS | HAS_SHA256,
 };
@@ -156,6 +162,24 @@ static bool take_sha256(const struct json_value *v, char ret[SNAPSHOT_SHA256_TEX
     return true;
 }
 
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool take_run(const struct json_value *v, uint8_t ret[LOG_RUN_BYTES])
+{
+    struct slice text;
+    if (!json_take_string(v, &text) || text.len != 2 * (size_t)LOG_RUN_BYTES) return false;
+    for (size_t i = 0; i < LOG_RUN_BYTES; i++) {
+        int high = hex_value(text.bytes[2 * i]), low = hex_value(text.bytes[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        ret[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
 static bool take_format(const struct json_value *v)
 {
     struct slice text;
@@ -192,6 +216,7 @@ static enum sync_err take_member(struct reading *r, struct slice key, const stru
     MEMBER("pruned", HAS_PRUNED, take_stamp(v, &l->head.pruned))
     MEMBER("asks", HAS_ASKS, take_boolean(v, &l->head.asks))
     MEMBER("madeAt", HAS_MADE, take_u64(v, &l->head.made_ms))
+    MEMBER("run", HAS_RUN, take_run(v, l->head.run))
     MEMBER("end", HAS_END, take_boolean(v, &end) && end)
     MEMBER("cells", HAS_CELLS, take_u64(v, &l->foot.cells))
     MEMBER("deletes", HAS_DELETES, take_u64(v, &l->foot.deletes))
@@ -213,9 +238,11 @@ static enum sync_err take_member(struct reading *r, struct slice key, const stru
 static enum sync_err settle(struct reading *r, struct err_ctx *ec)
 {
     struct snapshot_line *l = &r->line;
-    if (r->has == HEAD_MEMBERS && l->head.database.len > 0 && l->head.database.len <= DATABASE_ID_MAX) {
+    if ((r->has & ~(unsigned)HAS_RUN) == HEAD_MEMBERS && l->head.database.len > 0 &&
+        l->head.database.len <= DATABASE_ID_MAX) {
         l->type = SNAPSHOT_LINE_HEAD;
         l->head.stamp = r->stamp;
+        l->head.has_run = (r->has & HAS_RUN) != 0;
         return SYNC_OK;
     }
     if (r->has == FOOT_MEMBERS) {

@@ -1,12 +1,13 @@
 /* snapshot_line.h -- the lines of a stored snapshot: a head, one line for each fact, a foot.
  *
  *     {"format":"sync-coordinator snapshot","version":1,"database":"app","serverSiteId":"...","stamp":"...",
- *      "pruned":"...","asks":false,"madeAt":1735689600000}
+ *      "pruned":"...","asks":false,"madeAt":1735689600000,"run":"0123456789abcdef"}
  *     {"stamp":"...","createdAt":1735689600000,"fact":{"type":"delete",...}}
  *     {"end":true,"cells":1,"deletes":1,"migrations":0,"sha256":"..."}
  *
  * Facts are current ones in the order of their stamps, in the protocol's spelling with their priors;
- * createdAt is there with deletes. Stamps are 28 hexadecimal digits (snapshot_name.h). The hash is that of
+ * createdAt is there with deletes; run, which start of a server took it, with those of a server that writes
+ * the shared log. Stamps are 28 hexadecimal digits (snapshot_name.h). The hash is that of
  * all bytes before the foot's line. So a snapshot is a database's arrival log from its beginning, with what
  * its record says.
  *
@@ -21,6 +22,7 @@
 #include "core/err.h"
 #include "core/json.h"
 #include "storage/moved.h"
+#include "storage/sharedlog/log_object.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +35,8 @@ struct snapshot_head {
     struct stamp stamp, pruned;
     bool asks; /* view.h */
     uint64_t made_ms;
+    bool has_run;
+    uint8_t run[LOG_RUN_BYTES];
 };
 
 struct snapshot_foot {

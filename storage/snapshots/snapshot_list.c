@@ -21,7 +21,7 @@ static enum sync_err add(struct snapshot_list *l, const struct snapshot_entry *e
 }
 
 static enum sync_err list_prefix(struct object_store *s, const struct object_call *call, const char *top,
-                                 struct slice database,
+                                 struct snapshot_place at,
                                  bool (*parse)(struct slice key, struct snapshot_id *ret),
                                  struct snapshot_list *ret, struct err_ctx *ec)
 {
@@ -29,10 +29,11 @@ static enum sync_err list_prefix(struct object_store *s, const struct object_cal
     char next[OBJECT_TOKEN_MAX + 1] = "";
     bool more = true;
     enum sync_err rc = SYNC_OK;
-    snapshot_prefix(top, database, &prefix);
+    snapshot_prefix(top, at, &prefix);
     while (rc == SYNC_OK && more) {
         const struct object_query query = {.prefix = snapshot_key_slice(&prefix),
-                                           .continuation = slice_str(next)};
+                                           .continuation = slice_str(next),
+                                           .delimiter = '/'}; /* below it others may lie */
         struct object_page page;
         rc = object_list(s, call, &query, &page, ec);
         if (rc != SYNC_OK) break;
@@ -53,13 +54,13 @@ static int newest_first(const void *x, const void *y)
     return snapshot_id_cmp(&((const struct snapshot_entry *)y)->id, &((const struct snapshot_entry *)x)->id);
 }
 
-enum sync_err snapshot_list(struct object_store *s, const struct object_call *call, struct slice database,
+enum sync_err snapshot_list(struct object_store *s, const struct object_call *call, struct snapshot_place at,
                             struct snapshot_list *ret, struct err_ctx *ec)
 {
     struct snapshot_list good = {0}, bad = {0};
-    enum sync_err rc = list_prefix(s, call, SNAPSHOTS_PREFIX, database, snapshot_key_parse, &good, ec);
+    enum sync_err rc = list_prefix(s, call, SNAPSHOTS_PREFIX, at, snapshot_key_parse, &good, ec);
     if (rc == SYNC_OK && good.count > 0)
-        rc = list_prefix(s, call, DAMAGED_PREFIX, database, snapshot_damaged_parse, &bad, ec);
+        rc = list_prefix(s, call, DAMAGED_PREFIX, at, snapshot_damaged_parse, &bad, ec);
     if (rc == SYNC_OK && good.count > 0) qsort(good.entries, good.count, sizeof *good.entries, newest_first);
     for (size_t i = 0; i < bad.count && rc == SYNC_OK; i++) {
         struct snapshot_entry *e =
@@ -150,15 +151,15 @@ static enum sync_err check_ends(struct object_store *s, const struct object_call
     return rc;
 }
 
-enum sync_err snapshot_verify(struct object_store *s, const struct object_call *call, struct slice database,
-                              const struct snapshot_made *made, struct err_ctx *ec)
+enum sync_err snapshot_verify(struct object_store *s, const struct object_call *call,
+                              struct snapshot_place at, const struct snapshot_made *made, struct err_ctx *ec)
 {
     struct checking c = {.made = made};
     struct snapshot_key key;
-    snapshot_key_of(database, &made->id, &key);
+    snapshot_key_of(at, &made->id, &key);
     enum sync_err rc = made->bytes <= SNAPSHOT_VERIFY_WHOLE_BYTES
-                           ? read_back(s, call, snapshot_key_slice(&key), database, &c, ec)
-                           : check_ends(s, call, snapshot_key_slice(&key), database, &c, ec);
+                           ? read_back(s, call, snapshot_key_slice(&key), at.database, &c, ec)
+                           : check_ends(s, call, snapshot_key_slice(&key), at.database, &c, ec);
     arena_deinit(&c.arena);
     if (rc != SYNC_OK) err_wrap(ec, "verify the snapshot");
     return rc;
@@ -167,12 +168,12 @@ enum sync_err snapshot_verify(struct object_store *s, const struct object_call *
 /* ---- setting aside, thinning out */
 
 enum sync_err snapshot_set_aside(struct object_store *s, const struct object_call *call,
-                                 struct slice database, const struct snapshot_id *id, const char *why,
+                                 struct snapshot_place at, const struct snapshot_id *id, const char *why,
                                  struct err_ctx *ec)
 {
     struct snapshot_key key;
     struct buf text = buf_make(4 * ERR_TEXT_MAX + 64);
-    snapshot_damaged_key(database, id, &key);
+    snapshot_damaged_key(at, id, &key);
     BUF_PUT_LIT(&text, "{\"why\":");
     json_put_text(&text, slice_str(why));
     BUF_PUT_LIT(&text, "}\n");
@@ -182,31 +183,40 @@ enum sync_err snapshot_set_aside(struct object_store *s, const struct object_cal
     return rc;
 }
 
-static enum sync_err delete_one(struct object_store *s, const struct object_call *call, struct slice database,
-                                const struct snapshot_entry *e, struct err_ctx *ec)
+static enum sync_err delete_one(struct object_store *s, const struct object_call *call,
+                                struct snapshot_place at, const struct snapshot_entry *e, struct err_ctx *ec)
 {
     struct snapshot_key key;
-    snapshot_key_of(database, &e->id, &key);
+    snapshot_key_of(at, &e->id, &key);
     enum sync_err rc = object_delete(s, call, snapshot_key_slice(&key), ec);
     if (rc != SYNC_OK || !e->damaged) return rc;
-    snapshot_damaged_key(database, &e->id, &key);
+    snapshot_damaged_key(at, &e->id, &key);
     return object_delete(s, call, snapshot_key_slice(&key), ec);
 }
 
-enum sync_err snapshot_thin_out(struct object_store *s, const struct object_call *call, struct slice database,
-                                const struct snapshot_id *good, uint32_t retained,
+static bool is_listed(const struct snapshot_list *l, const struct snapshot_id *id)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (snapshot_id_cmp(&l->entries[i].id, id) == 0) return true;
+    return false;
+}
+
+enum sync_err snapshot_thin_out(struct object_store *s, const struct object_call *call,
+                                struct snapshot_place at, const struct snapshot_id *good, uint32_t retained,
                                 struct snapshot_id *ret_before, struct err_ctx *ec)
 {
     struct snapshot_list l;
     uint32_t kept = 0;
     *ret_before = (struct snapshot_id){0};
-    enum sync_err rc = snapshot_list(s, call, database, &l, ec);
+    enum sync_err rc = snapshot_list(s, call, at, &l, ec);
     if (rc != SYNC_OK) return rc;
+    if (!is_listed(&l, good))
+        rc = err_set(ec, SYNC_ENOTFOUND, "the snapshot that was verified is not there any more");
     for (size_t i = 0; i < l.count && rc == SYNC_OK; i++) {
         const struct snapshot_entry *e = &l.entries[i];
         if (snapshot_id_cmp(&e->id, good) > 0) continue;
         if (kept >= (retained > 0 ? retained : 1)) {
-            rc = delete_one(s, call, database, e, ec);
+            rc = delete_one(s, call, at, e, ec);
             continue;
         }
         if (e->damaged) continue;

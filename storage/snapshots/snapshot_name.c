@@ -1,18 +1,22 @@
 #include "storage/snapshots/snapshot_name.h"
 
+#include "storage/objects/object_key.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MADE_TEXT = 16 };
-
 #define SUFFIX ".ndjson.gz"
 
-static_assert(sizeof SNAPSHOTS_PREFIX - 1 + 3 * DATABASE_ID_MAX + 1 + STAMP_TEXT + 1 + MADE_TEXT +
-                      sizeof SUFFIX <=
-                  OBJECT_KEY_MAX,
-              "every database has room");
+enum {
+    MADE_TEXT = 16,
+    /* of a key, beside path and database */
+    FRAME_BYTES = sizeof SNAPSHOTS_PREFIX - 1 + 1 + STAMP_TEXT + 1 + MADE_TEXT + sizeof SUFFIX - 1,
+};
+
+static_assert(FRAME_BYTES + 3 * DATABASE_ID_MAX <= OBJECT_KEY_MAX, "every database has room");
+static_assert(sizeof SNAPSHOTS_PREFIX >= sizeof DAMAGED_PREFIX, "notes have the shorter keys");
 
 int snapshot_id_cmp(const struct snapshot_id *a, const struct snapshot_id *b)
 {
@@ -61,46 +65,77 @@ static bool stays(char c, bool first)
            c == '_' || (c == '.' && !first);
 }
 
-/* Returns where it ends. */
-static size_t put_prefix(const char *top, struct slice database, char *ret)
+/* The segment of a database; returns its length. */
+static size_t put_database(struct slice database, char ret[3 * DATABASE_ID_MAX + 1])
 {
-    size_t len = strlen(top);
+    size_t len = 0;
     assert(database.len > 0 && database.len <= DATABASE_ID_MAX);
-    memcpy(ret, top, len);
     for (size_t i = 0; i < database.len; i++) {
         if (stays(database.bytes[i], i == 0))
             ret[len++] = database.bytes[i];
         else
             len += (size_t)sprintf(ret + len, "~%02x", (unsigned)(uint8_t)database.bytes[i]);
     }
+    return len;
+}
+
+enum sync_err snapshot_place_check(struct snapshot_place at, struct err_ctx *ec)
+{
+    char segment[3 * DATABASE_ID_MAX + 1];
+    struct snapshot_key key;
+    if (at.path.len == 0) return SYNC_OK;
+    size_t room = OBJECT_KEY_MAX - FRAME_BYTES - put_database(at.database, segment);
+    if (at.path.len >= room) /* a slash follows it */
+        return err_set(ec, SYNC_ELIMIT, "a path of %zu bytes, limit %zu with this database's name",
+                       at.path.len, room == 0 ? 0 : room - 1);
+    snapshot_key_of(at, &(struct snapshot_id){.made_ms = 0}, &key);
+    enum sync_err rc = object_key_check(snapshot_key_slice(&key), ec);
+    if (rc != SYNC_OK) err_wrap(ec, "the path %.*s", SLICE_ARG(at.path));
+    return rc;
+}
+
+/* Returns where it ends. */
+static size_t put_prefix(const char *top, struct snapshot_place at, char ret[OBJECT_KEY_MAX + 1])
+{
+    char segment[3 * DATABASE_ID_MAX + 1];
+    size_t len = strlen(top), name_len = put_database(at.database, segment);
+    memcpy(ret, top, len);
+    if (at.path.len > 0) {
+        assert(at.path.len < OBJECT_KEY_MAX - FRAME_BYTES - name_len); /* snapshot_place_check() */
+        memcpy(ret + len, at.path.bytes, at.path.len);
+        len += at.path.len;
+        ret[len++] = '/';
+    }
+    memcpy(ret + len, segment, name_len);
+    len += name_len;
     ret[len++] = '/';
     ret[len] = '\0';
     return len;
 }
 
-void snapshot_prefix(const char *top, struct slice database, struct snapshot_key *ret)
+void snapshot_prefix(const char *top, struct snapshot_place at, struct snapshot_key *ret)
 {
-    (void)put_prefix(top, database, ret->text);
+    (void)put_prefix(top, at, ret->text);
 }
 
-static void put_key(const char *top, struct slice database, const struct snapshot_id *id, const char *suffix,
-                    struct snapshot_key *ret)
+static void put_key(const char *top, struct snapshot_place at, const struct snapshot_id *id,
+                    const char *suffix, struct snapshot_key *ret)
 {
     char stamp[STAMP_TEXT + 1];
-    size_t len = put_prefix(top, database, ret->text);
+    size_t len = put_prefix(top, at, ret->text);
     stamp_format(&id->stamp, stamp);
     (void)snprintf(ret->text + len, sizeof ret->text - len, "%s-%016" PRIx64 "%s", stamp, id->made_ms,
                    suffix);
 }
 
-void snapshot_key_of(struct slice database, const struct snapshot_id *id, struct snapshot_key *ret)
+void snapshot_key_of(struct snapshot_place at, const struct snapshot_id *id, struct snapshot_key *ret)
 {
-    put_key(SNAPSHOTS_PREFIX, database, id, SUFFIX, ret);
+    put_key(SNAPSHOTS_PREFIX, at, id, SUFFIX, ret);
 }
 
-void snapshot_damaged_key(struct slice database, const struct snapshot_id *id, struct snapshot_key *ret)
+void snapshot_damaged_key(struct snapshot_place at, const struct snapshot_id *id, struct snapshot_key *ret)
 {
-    put_key(DAMAGED_PREFIX, database, id, "", ret);
+    put_key(DAMAGED_PREFIX, at, id, "", ret);
 }
 
 static bool parse_key(struct slice key, const char *suffix, struct snapshot_id *ret)
@@ -126,22 +161,39 @@ bool snapshot_damaged_parse(struct slice key, struct snapshot_id *ret)
     return parse_key(key, "", ret);
 }
 
-bool snapshot_key_database(const char *top, struct slice key, char ret[DATABASE_ID_MAX], size_t *ret_len)
+/* The name that a segment spells. */
+static bool take_database(struct slice segment, char ret[DATABASE_ID_MAX], size_t *ret_len)
 {
-    struct slice rest = key;
     size_t len = 0;
-    if (!slice_starts_with(key, slice_str(top))) return false;
-    rest = slice_of(key.bytes + strlen(top), key.len - strlen(top));
-    while (rest.len > 0 && *rest.bytes != '/') {
-        uint64_t c = (uint8_t)*rest.bytes;
-        rest = slice_of(rest.bytes + 1, rest.len - 1);
+    while (segment.len > 0) {
+        uint64_t c = (uint8_t)*segment.bytes;
+        segment = slice_of(segment.bytes + 1, segment.len - 1);
         if (len == DATABASE_ID_MAX) return false;
         bool escaped = c == '~';
-        if (escaped && !take_hex(&rest, 2, &c)) return false;
+        if (escaped && !take_hex(&segment, 2, &c)) return false;
         if (escaped == stays((char)c, len == 0)) return false;
         ret[len++] = (char)c;
     }
-    if (len == 0 || rest.len == 0) return false;
     *ret_len = len;
-    return true;
+    return len > 0;
+}
+
+/* Where the last segment of a text begins. */
+static size_t last_segment(struct slice text)
+{
+    const char *slash = text.len == 0 ? NULL : memrchr(text.bytes, '/', text.len);
+    return slash == NULL ? 0 : (size_t)(slash + 1 - text.bytes);
+}
+
+bool snapshot_key_database(const char *top, struct slice key, char ret[DATABASE_ID_MAX], size_t *ret_len,
+                           struct slice *ret_path)
+{
+    if (!slice_starts_with(key, slice_str(top))) return false;
+    struct slice place = slice_of(key.bytes + strlen(top), key.len - strlen(top));
+    size_t name = last_segment(place);
+    if (name == 0) return false;
+    place.len = name - 1;
+    size_t database = last_segment(place);
+    *ret_path = slice_of(place.bytes, database == 0 ? 0 : database - 1);
+    return take_database(slice_of(place.bytes + database, place.len - database), ret, ret_len);
 }

@@ -108,22 +108,24 @@ static enum sync_err put_foot(struct writing_out *w, struct err_ctx *ec)
 }
 
 enum sync_err snapshot_write(struct object_store *s, const struct object_writer_config *cfg, struct view *v,
-                             struct slice database, uint64_t made_ms, struct snapshot_made *ret,
-                             struct err_ctx *ec)
+                             struct snapshot_place at, uint64_t made_ms, const uint8_t *run,
+                             struct snapshot_made *ret, struct err_ctx *ec)
 {
     const struct database_info *info = view_database(v);
-    const struct snapshot_head head = {.database = database,
-                                       .server_site = info->server_site,
-                                       .stamp = info->last,
-                                       .pruned = info->pruned,
-                                       .asks = info->asks,
-                                       .made_ms = made_ms};
+    struct snapshot_head head = {.database = at.database,
+                                 .server_site = info->server_site,
+                                 .stamp = info->last,
+                                 .pruned = info->pruned,
+                                 .asks = info->asks,
+                                 .made_ms = made_ms,
+                                 .has_run = run != NULL};
     struct writing_out w = {.cancel = cfg->call.cancel,
                             .lines =
                                 buf_make(SIZE_MAX / 4), /* one fact may be long: what a client once sent */
                             .made = {.id = {.stamp = info->last, .made_ms = made_ms}}};
     struct snapshot_key key;
-    snapshot_key_of(database, &w.made.id, &key);
+    if (run != NULL) memcpy(head.run, run, LOG_RUN_BYTES);
+    snapshot_key_of(at, &w.made.id, &key);
     enum sync_err rc = object_writer_open(s, snapshot_key_slice(&key), cfg, &w.writer, ec);
     if (rc == SYNC_OK) rc = open_gzip(&w, ec);
     if (rc == SYNC_OK) {

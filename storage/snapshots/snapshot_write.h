@@ -23,9 +23,10 @@ struct snapshot_made {
     uint8_t tail[SNAPSHOT_TAIL_BYTES];
 };
 
-/* Errors: those of the view and of the object store; SYNC_ECANCELED when cfg->call.cancel was raised. */
+/* `run`: of the server that takes it, LOG_RUN_BYTES; NULL: of none that writes the shared log.
+ * Errors: those of the view and of the object store; SYNC_ECANCELED when cfg->call.cancel was raised. */
 enum sync_err snapshot_write(struct object_store *s, const struct object_writer_config *cfg, struct view *v,
-                             struct slice database, uint64_t made_ms, struct snapshot_made *ret,
-                             struct err_ctx *ec);
+                             struct snapshot_place at, uint64_t made_ms, const uint8_t *run,
+                             struct snapshot_made *ret, struct err_ctx *ec);
 
 #endif

@@ -123,6 +123,12 @@ static const char *parse_options(int argc, char **argv, struct bench *b, const c
     return only;
 }
 
+static double load_average(void)
+{
+    double load[1];
+    return getloadavg(load, 1) == 1 ? load[0] : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct bench b = {.server.target.base_path = "/sync", .sync = true, .scale = SCALE_SHORT};
@@ -135,6 +141,7 @@ int main(int argc, char **argv)
     (void)snprintf(data, sizeof data, "%s/data", work);
     b.limit_dir = work;
     b.server.dir = data;
+    double load_before = load_average();
     conn_loop_init(&b.loop);
     report_init(&b.report);
     if (b.server.program != NULL) {
@@ -145,6 +152,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < SCENARIOS; i++)
         if (is_wanted(only, scenarios[i].name)) scenarios[i].run(&b);
     server_stop(&b.server);
+    report_object(&b.report, "machine");
+    report_count(&b.report, "processors", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+    report_number(&b.report, "load_at_start", load_before, 2);
+    report_number(&b.report, "load_at_end", load_average(), 2);
+    report_end(&b.report, '}');
     report_print(&b.report);
     conn_loop_deinit(&b.loop);
     (void)nftw(work, remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -23,7 +23,8 @@
  *   reader=U, writer=U   refuses the user to write, to read
  *   connect=no, snapshot=no   refuses that operation
  *
- * `count=NAME` counts each call, `log=TEXT` logs each, `trace=yes` logs each with its function. */
+ * `leak=BYTES` loses as much memory with each call, `count=NAME` counts each call, `log=TEXT` logs each,
+ * `trace=yes` logs each with its function. */
 #include "hooks/sync_hooks.h"
 
 #include <ctype.h>
@@ -70,6 +71,8 @@ static void block(const struct script *s)
 static int act(const struct script *s, const char *function, struct sync_answer *answer)
 {
     char room[8192];
+    size_t lost = strtoul(word(s, "leak", room, sizeof room), NULL, 10);
+    if (lost > 0 && strcmp(function, "open") != 0) memset(malloc(lost), 1, lost);
     word(s, "count", room, sizeof room);
     if (room[0] != '\0') s->host->count(s->host, room, 1);
     word(s, "log", room, sizeof room);

@@ -5,7 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { assertRefused } from './lib/errors.mjs';
-import { cell, Writer } from './lib/facts.mjs';
+import { cell, transactionAt, Writer } from './lib/facts.mjs';
 import { HttpClient, request } from './lib/http.mjs';
 import { site } from './lib/ids.mjs';
 import { nest, startServer } from './lib/server.mjs';
@@ -200,4 +200,20 @@ test('an HTTP connection that waits for nothing is closed', async (t) => {
   const server = await startServer(t, { settings: { 'limits.idleTimeoutMs': 1000 } });
   const idle = await speak(t, server, 'GET /sync/healthz HTTP/1.1\r\nhost: x\r\n\r\n');
   assert.match(await within(idle.answer, 'the idle connection to be closed'), /^HTTP\/1\.1 200 /);
+  await until(() => hits(server, 'idle_timeout'), 'it to be counted');
+});
+
+test('JSON nested deeper than limits.jsonDepth is refused and counted, from both sides', async (t) => {
+  const server = await startServer(t, { settings: { 'limits.jsonDepth': 20 } });
+  const deep = JSON.parse(`${'['.repeat(30)}${']'.repeat(30)}`);
+  const sets = [transactionAt(site(1), 1_700_000_000_000, 0, [cell('t', [1], 'a', deep)])];
+  const answer = await new HttpClient(server, site(1)).post('db1', sets);
+  assert.equal(answer.status, 400);
+  assert.match(answer.text, /nested too deeply/);
+  assert.equal(await hits(server, 'json_depth'), 1);
+  const session = await Session.open(server, { db: 'db1', site: site(2) });
+  session.socket.send(JSON.stringify({ type: 'apply_changes', changes: sets }));
+  assert.equal((await session.next()).type, 'error');
+  await until(async () => await hits(server, 'json_depth') === 2, 'it to be counted');
+  await session.close();
 });

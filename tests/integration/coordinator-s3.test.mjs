@@ -60,7 +60,7 @@ test('a leader that is cut off from the store stops leading before another one s
   await workOf(cluster, next);
   await logged(lonely, 'This instance leads no more (epoch: 1): lease ran out');
   link.mend();
-  await logged(lonely, `Leader changed: lonely -> ${next.workerId} (epoch: ${next.epoch})`);
+  await logged(lonely, 'Leader changed: lonely -> '); // by then perhaps of an epoch after that one
   cluster.assertOneLeaderAtATime();
 });
 

@@ -3,10 +3,9 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Cluster, PATIENT_MS, electionOf, statusOf } from './lib/cluster.mjs';
-import { remove, transactionAt } from './lib/facts.mjs';
-import { HttpClient, request } from './lib/http.mjs';
-import { site } from './lib/ids.mjs';
+import { BUILT_IN, Cluster, PATIENT_MS, electionOf, statusOf } from './lib/cluster.mjs';
+import { scripted } from './lib/hooks.mjs';
+import { request } from './lib/http.mjs';
 import { runBinary, temporaryDirectory } from './lib/server.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -72,6 +71,25 @@ test('a clean stop gives the lease back, and hints make the next one lead', asyn
   assert.match(text, /^sync_coordinator_leader 1$/m);
   assert.match(text, new RegExp(`^sync_coordinator_epoch ${second.epoch}$`, 'm'));
   cluster.assertOneLeaderAtATime();
+});
+
+test('hooks are told who leads, and when that is over', async (t) => {
+  const hook = (name) => ({ hooks: [scripted()], 'coordinator.workerId': name });
+  const cluster = new Cluster(t);
+  const [first] = await cluster.add(1, { settings: hook('first') });
+  await cluster.leader();
+  const [second] = await cluster.add(1, { settings: hook('second') });
+  await logged(first, 'event coord:coordinator-promoted|default|global|first|1');
+  await logged(second, 'event leader:changed|default|global|first|');
+  await until(async () => (await electionOf(first)).workers.filter(({ live }) => live).length === 2, 'the leader to know the other', PATIENT_MS);
+  await first.stop();
+  // Told in their order, before the hook is closed.
+  const told = first.log.map((line) => /event (\S+?)\|default\|global\|(\S*?)\|(\d+)/.exec(line)?.slice(1).join(' ')).filter(Boolean);
+  const at = (event) => told.indexOf(event);
+  assert.ok(at('coord:started  0') === 0, told.join('\n'));
+  assert.ok(at('coord:coordinator-promoted first 1') < at('coord:coordinator-demoted  1'), told.join('\n'));
+  assert.ok(at('coord:coordinator-demoted  1') < at('coord:stopped  0'), told.join('\n'));
+  await logged(second, 'event coord:coordinator-promoted|default|global|second|');
 });
 
 test('a hint that does not prove itself is refused', async (t) => {
@@ -144,7 +162,7 @@ test('per-task: each task has an election of its own', async (t) => {
     },
   });
   const servers = await cluster.add(2);
-  const names = ['retention', 'cluster-status', 'expired-workers', 'probe'];
+  const names = [...BUILT_IN, 'probe'];
   const leads = async (name) => (await Promise.all(servers.map((server) => electionOf(server, name)))).filter((e) => e?.leads).length;
   for (const name of names) await until(async () => (await leads(name)) === 1, `a leader of ${name}`, PATIENT_MS);
   assert.ok(servers.some((server) => has(server, '[coordinator:probe] [default] Leader changed: none -> ')));
@@ -157,43 +175,6 @@ test('per-task: each task has an election of its own', async (t) => {
   assert.deepEqual(readdirSync(path.join(objects, 'plg_coordinator_task', 'default')).sort(), [...names].sort());
 });
 
-test('tickets are done once each, those of a dead instance by another one', async (t) => {
-  const cluster = new Cluster(t);
-  // The first one takes tickets and never finishes them; it leads, so it gets the first.
-  const [holder] = await cluster.add(1, {
-    env: { SYNC_COORDINATOR_PROBE_TICKETS: '3', SYNC_COORDINATOR_PROBE_HOLD: '1' },
-    settings: { 'coordinator.workerId': 'holder' },
-  });
-  await cluster.line('a claim of the holder', ([kind, , worker]) => kind === 'claimed' && worker === 'holder');
-  const [, ticket] = cluster.lines().find(([kind]) => kind === 'claimed');
-  await cluster.add(2, { env: { SYNC_COORDINATOR_PROBE_TICKETS: '3' } });
-  await cluster.kill(holder);
-  const done = () => cluster.lines().filter(([kind]) => kind === 'did').map(([, id]) => id);
-  await until(() => new Set(done()).size === 3, () => `three tickets to be done:\n${cluster.logs()}`, PATIENT_MS);
-  assert.ok(done().includes(ticket), 'also the one that was held');
-
-  const tickets = path.join(cluster.directory, 'objects', 'objects', 'plg_coordinator_work', 'default', 'tickets');
-  const filesOf = (id) => readdirSync(path.join(tickets, id)).map((name) => name.replace(/=$/, '')).sort();
-  for (const id of new Set(done())) {
-    await until(() => filesOf(id).includes('result.json'), `the result of ${id}`, PATIENT_MS);
-  }
-  assert.ok(filesOf(ticket).filter((name) => name.startsWith('claim-')).length >= 2, 'claimed again');
-  cluster.assertOneLeaderAtATime();
-});
-
-test('the leader hands out sweeps, each instance prunes its own databases', async (t) => {
-  const cluster = new Cluster(t, { settings: { 'sync.retentionHorizonMs': 300, 'sync.sweepIntervalMs': 1000 } });
-  const servers = await cluster.add(2);
-  await cluster.leader();
-  for (const [i, server] of servers.entries()) {
-    const client = new HttpClient(server, site(i + 1));
-    await client.apply('swept', transactionAt(site(i + 1), 1_700_000_000_000, 0, [remove('t', [1])]));
-    await until(async () => (await client.snapshot('swept')).every(({ type, entries }) => type !== 'tombstone' || entries.length === 0),
-      () => `the tombstone of server ${i} to go:\n${cluster.logs()}`, PATIENT_MS);
-    await logged(server, 'coordinator.ticket_done ticket=retention-');
-  }
-});
-
 test('status shows the tasks and what they did, cluster.json the cluster', async (t) => {
   const cluster = new Cluster(t);
   await cluster.add(2);
@@ -202,8 +183,8 @@ test('status shows the tasks and what they did, cluster.json the cluster', async
     const { tasks } = await electionOf(leader.server);
     return tasks.filter(({ name }) => name !== 'probe').every(({ lastRun }) => lastRun !== null) && tasks;
   }, 'every task to have run', PATIENT_MS);
-  assert.deepEqual(tasks.map(({ name }) => name), ['retention', 'cluster-status', 'expired-workers', 'probe']);
-  for (const { name, lastRun } of tasks.slice(0, 3)) assert.equal(lastRun.result, 'ok', `${name}: ${lastRun.text}`);
+  assert.deepEqual(tasks.map(({ name }) => name), [...BUILT_IN, 'probe']);
+  for (const { name, lastRun } of tasks.slice(0, BUILT_IN.length)) assert.equal(lastRun.result, 'ok', `${name}: ${lastRun.text}`);
   const file = path.join(cluster.directory, 'objects', 'objects', 'plg_coordinator_work', 'default', 'cluster.json=');
   await until(() => existsSync(file) && readFileSync(file, 'utf8').includes(leader.workerId), 'cluster.json', PATIENT_MS);
   assert.equal((await statusOf(leader.server)).mode, 'global');

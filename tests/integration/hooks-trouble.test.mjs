@@ -1,7 +1,7 @@
 // Hooks that hang, crash, come and go, and identities that end.
 import assert from 'node:assert/strict';
 import { createHmac, createSign, generateKeyPairSync } from 'node:crypto';
-import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -47,6 +47,42 @@ test('a hook that hangs refuses at its deadline, is counted, and holds up nobody
   await logged(server, 'a call returned after its deadline');
   await until(async () => (await metric(server, 'sync_hook_stuck_calls')) === 0, 'no call to be stuck');
   assert.deepEqual((await client.delta('shop')).changes, [], 'and takes nothing with it');
+});
+
+test('batches that a hook does not give back count in what is being received', async (t) => {
+  const MIB = 1 << 20;
+  const pipe = fifo();
+  const server = await startServer(t, {
+    settings: {
+      hooks: [scripted(`before=block fifo=${pipe}`, { timeoutMs: 100 })],
+      'limits.receivingBytes': 2 * MIB, 'limits.messageBytes': 2 * MIB, 'limits.bodyBytes': 2 * MIB,
+    },
+  });
+  const hits = () => metric(server, 'sync_limit_hits_total{limit="receiving_bytes"}');
+  const client = new HttpClient(server, site());
+  for (let i = 1; i <= 2; i++) {
+    assert.equal((await client.post('shop', [change(client, 'x'.repeat(900 * 1024))])).status, 503);
+    await until(async () => (await metric(server, 'sync_hook_stuck_calls')) === i, `${i} calls to be stuck`);
+  }
+  const text = JSON.stringify({ type: 'ping', filler: 'x'.repeat(600 * 1024) });
+  const sessions = [await Session.open(server, { db: 'shop', site: site() }), await Session.open(server, { db: 'shop', site: site() })];
+  assert.equal(await hits(), 0);
+  for (const each of sessions) each.socket.send(text.slice(0, 500 * 1024), { fin: false });
+  await until(async () => (await hits()) > 0, 'one of two messages to wait'); // alone they have room
+  for (const each of sessions) each.socket.send(text.slice(500 * 1024), { fin: true });
+  await Promise.all(sessions.map((each) => each.next('pong')));
+
+  await until(async () => {
+    letGo(pipe);
+    return (await metric(server, 'sync_hook_stuck_calls')) === 0;
+  }, 'the hook to give them back');
+  await until(async () => {
+    const before = await hits();
+    for (const each of sessions) each.socket.send(text.slice(0, 500 * 1024), { fin: false });
+    for (const each of sessions) each.socket.send(text.slice(500 * 1024), { fin: true });
+    await Promise.all(sessions.map((each) => each.next('pong')));
+    return (await hits()) === before;
+  }, 'room for both');
 });
 
 test('past the bound of stuck calls requests are refused at once', async (t) => {
@@ -103,6 +139,24 @@ test('a session that goes while it is asked about leaves nothing behind', async 
 });
 
 // ---- in a process of its own
+
+const residentMib = (pid) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) >> 10;
+const helperOf = (server) => Number(readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim()
+  || readdirSync(`/proc/${server.pid}/task`).map((id) => readFileSync(`/proc/${server.pid}/task/${id}/children`, 'utf8').trim()).join(''));
+
+test('what a hook leaks in a process of its own is not the server\'s, and goes with that process', async (t) => {
+  const CALLS = 12;
+  const server = await start(t, scripted(`leak=${8 << 20}`, { isolation: 'process' }));
+  const client = new HttpClient(server, site());
+  const before = residentMib(server.pid), helper = helperOf(server);
+  for (let i = 0; i < CALLS; i++) assert.equal((await client.get('/shop/changes')).status, 200);
+  assert.ok(residentMib(helper) >= CALLS * 8, `the helper has ${residentMib(helper)} MiB`);
+  assert.ok(residentMib(server.pid) - before < CALLS * 4, `the server had ${before}, has ${residentMib(server.pid)} MiB`);
+  process.kill(helper, 'SIGKILL'); // as the system does when memory is short
+  await logged(server, 'its process ended with signal 9');
+  await until(() => helperOf(server) > 0 && helperOf(server) !== helper, 'another helper');
+  await until(() => residentMib(helperOf(server)) > 0 && residentMib(helperOf(server)) < CALLS * 8, 'a small one');
+});
 
 test('a hook that crashes in a process of its own takes nothing along', async (t) => {
   const server = await start(t, scripted('before=crash', { isolation: 'process' }));

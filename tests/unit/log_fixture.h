@@ -22,6 +22,7 @@ struct log_fixture {
     struct log_writer *writer;
     uint64_t now_ms;
     size_t syncs;
+    bool deaf;          /* does not note what may be acknowledged */
     bool lose_confirms; /* positions are not moved: a crash before that */
     struct {            /* what may be acknowledged, as the writer told */
         char database[64];

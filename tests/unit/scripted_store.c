@@ -8,11 +8,22 @@ static struct scripted_store *of(struct object_store *s)
     return (struct scripted_store *)s;
 }
 
+static enum sync_err burn(struct object_store *base, struct err_ctx *ec)
+{
+    struct scripted_store *s = of(base);
+    if (!s->has_fuse) return SYNC_OK;
+    if (s->fuse == 0) return err_set(ec, SYNC_EBUSY, "the fuse has blown");
+    s->fuse--;
+    return SYNC_OK;
+}
+
 static enum sync_err get(struct object_store *s, struct object_ctx *ctx, struct slice key,
                          const struct object_range *range, const struct object_sink *sink,
                          struct object_info *ret, struct err_ctx *ec)
 {
+    enum sync_err rc = burn(s, ec);
     (void)ctx;
+    if (rc != SYNC_OK) return rc;
     if (of(s)->fail_read) {
         of(s)->fail_read = false;
         return err_set(ec, SYNC_EBUSY, "no answer, as the script says");
@@ -23,7 +34,9 @@ static enum sync_err get(struct object_store *s, struct object_ctx *ctx, struct 
 static enum sync_err head(struct object_store *s, struct object_ctx *ctx, struct slice key,
                           struct object_info *ret, struct err_ctx *ec)
 {
+    enum sync_err rc = burn(s, ec);
     (void)ctx;
+    if (rc != SYNC_OK) return rc;
     return object_head(of(s)->below, NULL, key, ret, ec);
 }
 
@@ -37,8 +50,9 @@ static enum sync_err put(struct object_store *base, struct object_ctx *ctx, cons
                          enum object_outcome *ret, struct object_version *ret_version, struct err_ctx *ec)
 {
     struct scripted_store *s = of(base);
-    enum sync_err rc = SYNC_OK;
+    enum sync_err rc = burn(base, ec);
     (void)ctx;
+    if (rc != SYNC_OK) return rc;
     if (p->condition == OBJECT_ALWAYS) return object_put(s->below, NULL, p->key, p->bytes, ret_version, ec);
     if (p->condition == OBJECT_IF_MATCH)
         return object_put_if_match(s->below, NULL, p->key, p->bytes, p->match, ret, ret_version, ec);
@@ -66,14 +80,19 @@ static enum sync_err put(struct object_store *base, struct object_ctx *ctx, cons
 static enum sync_err delete_object(struct object_store *s, struct object_ctx *ctx, struct slice key,
                                    struct err_ctx *ec)
 {
+    enum sync_err rc = burn(s, ec);
     (void)ctx;
+    if (rc != SYNC_OK) return rc;
+    of(s)->removals++;
     return object_delete(of(s)->below, NULL, key, ec);
 }
 
 static enum sync_err list(struct object_store *s, struct object_ctx *ctx, const struct object_query *query,
                           struct object_page *ret, struct err_ctx *ec)
 {
+    enum sync_err rc = burn(s, ec);
     (void)ctx;
+    if (rc != SYNC_OK) return rc;
     return object_list(of(s)->below, NULL, query, ret, ec);
 }
 

@@ -1,7 +1,8 @@
 /* scripted_store.h -- an object store over another one, whose conditional creations end as a test says.
  *
  * Each creation takes the next outcome of the script; with an empty script it goes through. Everything else
- * goes through. Threads: one. */
+ * goes through, until the fuse blows, where one is set: then everything fails, as after a crash. Threads:
+ * one. */
 #ifndef TESTS_SCRIPTED_STORE_H
 #define TESTS_SCRIPTED_STORE_H
 
@@ -25,6 +26,9 @@ struct scripted_store {
     char late_key[OBJECT_KEY_MAX + 1];
     struct buf late;
     size_t creations; /* asked for */
+    size_t removals;
+    bool has_fuse;
+    uint32_t fuse; /* so many calls go through */
 };
 
 void scripted_store_init(struct scripted_store *s, struct object_store *below);

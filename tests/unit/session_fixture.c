@@ -245,6 +245,25 @@ const char *time_passes(struct session_fixture *x, uint64_t ms)
     return tell_update(x, &u);
 }
 
+static uint64_t later(const struct session_fixture *x, uint64_t in_ms)
+{
+    return in_ms == 0 ? UINT64_MAX : x->now_ms + in_ms;
+}
+
+void identified(struct session_fixture *x, uint64_t recheck_in_ms, uint64_t expires_in_ms)
+{
+    session_identified(&x->session, later(x, recheck_in_ms), later(x, expires_in_ms), x->now_ms);
+}
+
+const char *rechecked(struct session_fixture *x, enum sync_err rc, uint64_t recheck_in_ms,
+                      uint64_t expires_in_ms)
+{
+    struct session_update u;
+    session_rechecked(&x->session, rc, &failure, later(x, recheck_in_ms), later(x, expires_in_ms), x->now_ms,
+                      &u);
+    return tell_update(x, &u);
+}
+
 void go_live(struct session_fixture *x)
 {
     (void)says(x, SAYS_HANDSHAKE);

@@ -4,7 +4,7 @@
  *     error CODE [fatal]   also: pong, snapshot_complete, "apply_result REQUEST_ID"
  *     open, apply, cut, snapshot, "resume ID", hold, release, "close CODE"
  *     delta, "delta since N", push, "push since N"   N: the watermark's wall time
- *     request_changes, "request_changes since N", asked
+ *     request_changes, "request_changes since N", asked, recheck
  *
  * joined by ", "; "nothing" when there is none. A nudge is marked by its cause: "ack (bulk)". Texts are valid
  * until the next call. */
@@ -42,6 +42,11 @@ const char *last_page_done(struct session_fixture *x, uint64_t watermark_ms); /*
 const char *read_failed(struct session_fixture *x);
 const char *drained(struct session_fixture *x);
 const char *time_passes(struct session_fixture *x, uint64_t ms);
+
+/* Who they are was decided: when it is asked again, and until when it holds; from now on, 0: never. */
+void identified(struct session_fixture *x, uint64_t recheck_in_ms, uint64_t expires_in_ms);
+const char *rechecked(struct session_fixture *x, enum sync_err rc, uint64_t recheck_in_ms,
+                      uint64_t expires_in_ms);
 
 /* A handshake, as a stock client's. */
 void go_live(struct session_fixture *x);

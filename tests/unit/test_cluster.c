@@ -54,7 +54,7 @@ TestSuite(cluster, .init = begin, .fini = end);
 static bool create(const char *bytes)
 {
     bool mine = false;
-    cr_assert_eq(cluster_create(&cluster, NULL, "x.json", slice_str(bytes), &mine, &ec), SYNC_OK, "%s",
+    cr_assert_eq(cluster_create(&cluster, NULL, NULL, "x.json", slice_str(bytes), &mine, &ec), SYNC_OK, "%s",
                  ec.text);
     return mine;
 }
@@ -90,7 +90,7 @@ Test(cluster, a_store_that_never_answers_is_an_error)
 {
     bool mine = true;
     how = NEVER_ANSWERS;
-    cr_assert_eq(cluster_create(&cluster, NULL, "x.json", slice_str("first"), &mine, &ec), SYNC_EBUSY);
+    cr_assert_eq(cluster_create(&cluster, NULL, NULL, "x.json", slice_str("first"), &mine, &ec), SYNC_EBUSY);
     cr_assert_not(mine);
     cr_assert_str_eq(ec.text, "create x.json: no answer to trust");
 }

@@ -3,14 +3,18 @@
  * only our own allocations count; those of the C++ reader and of libc are not ours. */
 #include "core/change_set.h"
 #include "core/delta_writer.h"
+#include "core/election_record.h"
+#include "core/election_workers.h"
 #include "core/gone_tables.h"
 #include "core/message.h"
 #include "core/snapshot_writer.h"
+#include "core/ticket.h"
 
 #include "tests/unit/change_set_texts.h"
 #include "tests/unit/json_fixture.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void *__real_malloc(size_t len);
@@ -293,4 +297,87 @@ static enum sync_err replay_migrations(void)
 Test(core_nomem, gone_tables)
 {
     fail_each(replay_migrations);
+}
+
+/* ---- the election's */
+
+static enum sync_err put_records(void)
+{
+    static const char *const tasks[] = {"retention", "cluster-status"};
+    struct buf out = buf_make(METADATA_BYTES_MAX);
+    struct err_ctx ec;
+    struct election_worker_record worker = {.worker_id = "worker-1", .url = "http://worker-1:8080"};
+    election_state_put(&out, "default", &(struct election_state){.epoch = 7, .leader_id = "worker-1"});
+    election_epoch_put(&out, &(struct election_epoch){.epoch = 7, .worker_id = "worker-1"});
+    election_worker_record_put(&out, &worker);
+    election_metadata_put(
+        &out, &(struct election_metadata){.namespace_name = "default", .tasks = tasks, .task_count = 2});
+    enum sync_err rc = buf_check(&out, &ec);
+    buf_deinit(&out);
+    return rc;
+}
+
+Test(core_nomem, election_records)
+{
+    fail_each(put_records);
+}
+
+enum { SEEN = 200 };
+
+static void see_workers(struct election_workers *w)
+{
+    static const struct election_etag etag = {"1"};
+    char id[WORKER_ID_MAX + 1];
+    workers_list_start(w);
+    for (int i = 0; i < SEEN; i++) {
+        (void)snprintf(id, sizeof id, "worker-%03d", i);
+        workers_list_see(w, slice_str(id), &etag, 1);
+    }
+    workers_list_end(w, true);
+}
+
+/* Who finds no room is not seen: by this listing. The next one makes it good. */
+static enum sync_err list_workers(void)
+{
+    struct election_workers w = workers_make();
+    see_workers(&w);
+    fail_at = 0;
+    cr_assert_leq(w.count, SEEN);
+    see_workers(&w);
+    cr_assert_eq(w.count, SEEN);
+    workers_deinit(&w);
+    return has_failed ? SYNC_ENOMEM : SYNC_OK;
+}
+
+Test(core_nomem, election_workers)
+{
+    fail_each(list_workers);
+}
+
+static void see_tickets(struct ticket_board *b)
+{
+    ticket_board_list_start(b);
+    for (uint64_t i = 1; i <= SEEN; i++) {
+        struct ticket_id id = ticket_id_numbered("snapshots", i, 1);
+        struct ticket_key key = ticket_body_key(id.text);
+        ticket_board_see(b, slice_str(key.text), 1);
+    }
+    ticket_board_list_end(b, true);
+}
+
+static enum sync_err list_tickets(void)
+{
+    struct ticket_board b = {0};
+    see_tickets(&b);
+    fail_at = 0;
+    cr_assert_leq(b.count, SEEN);
+    see_tickets(&b);
+    cr_assert_eq(b.count, SEEN);
+    ticket_board_deinit(&b);
+    return has_failed ? SYNC_ENOMEM : SYNC_OK;
+}
+
+Test(core_nomem, tickets)
+{
+    fail_each(list_tickets);
 }

@@ -183,3 +183,60 @@ Test(hook_deadline, a_helper_shuts_its_hook_down)
     end(r);
     cr_assert(watcher_logged(&watcher, "hook_scripted 2 bye"));
 }
+
+static void wait_blocked(unsigned count)
+{
+    unsigned found = 0;
+    uint64_t until_ns = hook_now_ns() + ASK_MS_MAX * (uint64_t)1000000;
+    pthread_mutex_lock(&watcher.lock);
+    while (found < count && hook_now_ns() < until_ns) {
+        found = 0;
+        for (const char *at = watcher.log; (at = strstr(at, "2 blocked\n")) != NULL; at++) found++;
+        if (found < count) hook_cond_wait(&watcher.changed, &watcher.lock, until_ns);
+    }
+    pthread_mutex_unlock(&watcher.lock);
+    cr_assert_eq(found, count);
+}
+
+/* While calls are quick one thread makes them all; a hook that then blocks does not hold those behind it. */
+Test(hook_deadline, calls_behind_one_that_blocks_get_another_thread)
+{
+    int ends[2];
+    char config[64];
+    make_pipe(ends, config, "authorize");
+    struct hook_runner *r = one(HOOK("hook_scripted"), config);
+    for (int i = 0; i < 50; i++) cr_assert_eq(ask_op(r, HOOK_CLIENT_CONNECT).outcome, HOOK_APPROVED);
+    struct asked *blocked = asked_new(&watcher, HOOK_AUTHORIZE), *behind[20];
+    asked_submit(r, blocked);
+    for (int i = 0; i < 20; i++) asked_submit(r, behind[i] = asked_new(&watcher, HOOK_CLIENT_CONNECT));
+    for (int i = 0; i < 20; i++) {
+        asked_wait(behind[i]);
+        cr_assert_eq(behind[i]->call.result.outcome, HOOK_APPROVED);
+        hook_call_release(&behind[i]->call);
+    }
+    cr_assert_eq(watcher.answered, 70, "the one that blocks is not answered");
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    asked_wait(blocked);
+    cr_assert_eq(blocked->call.result.outcome, HOOK_APPROVED);
+    hook_call_release(&blocked->call);
+    end(r);
+}
+
+Test(hook_deadline, calls_that_block_run_side_by_side)
+{
+    int ends[2];
+    char config[64];
+    make_pipe(ends, config, "authorize");
+    struct hook_runner *r = one(HOOK("hook_scripted"), config);
+    for (unsigned round = 1; round <= 4; round++) { /* also once calls are known to be slow */
+        struct asked *calls[4];
+        for (int i = 0; i < 4; i++) asked_submit(r, calls[i] = asked_new(&watcher, HOOK_AUTHORIZE));
+        wait_blocked(4 * round); /* as many as there are threads */
+        cr_assert_eq(write(ends[1], "xxxx", 4), 4);
+        for (int i = 0; i < 4; i++) {
+            asked_wait(calls[i]);
+            hook_call_release(&calls[i]->call);
+        }
+    }
+    end(r);
+}

@@ -1,6 +1,7 @@
 /* The server's side of the hooks, without a server: questions and events that no connection asks. */
 #include "server/hook_gate.h"
 
+#include "server/database_place.h"
 #include "server/hook_event.h"
 #include "tests/unit/hook_fixture.h"
 
@@ -97,4 +98,84 @@ Test(hook_gate, an_event_waits_for_no_hook)
     (void)close(fd);
     cr_assert(hook_gate_close(&gate));
     (void)unlink(fifo);
+}
+
+/* ---- where a database lies */
+
+static enum sync_err find(const char *database, struct database_place *ret, struct err_ctx *ec)
+{
+    *ec = (struct err_ctx){""};
+    return database_place_find(&gate, slice_str(database), ret, ec);
+}
+
+Test(hook_gate, says_where_a_database_lies)
+{
+    struct database_place place;
+    struct snapshot_key key;
+    struct err_ctx ec;
+    gate_of("under=tenants/\xc3\xa9", 10000);
+    cr_assert_eq(find("shop:1", &place, &ec), SYNC_OK, "%s", ec.text);
+    snapshot_prefix(SNAPSHOTS_PREFIX, place.at, &key);
+    cr_assert_str_eq(key.text, "snapshots/tenants/\xc3\xa9/shop:1/shop~3a1/");
+    cr_assert(hook_gate_close(&gate));
+    gate_of("under=", 10000); /* has the function, and no opinion */
+    cr_assert_eq(find("shop", &place, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert_eq(place.at.path.len, 0);
+    cr_assert(hook_gate_close(&gate));
+    gate_of(NULL, 0);
+    cr_assert_eq(find("shop", &place, &ec), SYNC_OK, "%s", ec.text);
+    snapshot_prefix(DAMAGED_PREFIX, place.at, &key);
+    cr_assert_str_eq(key.text, "damaged/shop/");
+    cr_assert(hook_gate_close(&gate));
+}
+
+Test(hook_gate, a_place_that_a_hook_refuses_fails_or_misspells_is_none)
+{
+    static const struct {
+        const char *script;
+        enum sync_err rc;
+        const char *text;
+    } cases[] = {{"path=refuse", SYNC_EFORBIDDEN, "storage_path: no path"},
+                 {"path=fail", SYNC_EBUSY, "storage_path: "},
+                 {"path=rubbish", SYNC_EBUSY, "storage_path: "},
+                 {"under=../a", SYNC_EBUSY, "storage_path: "},
+                 {"under=a//b", SYNC_EBUSY, "storage_path: "},
+                 {"under=/a", SYNC_EBUSY, "storage_path: "},
+                 {"under=endless", SYNC_EBUSY, "storage_path: "}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct database_place place;
+        struct err_ctx ec;
+        gate_of(cases[i].script, 10000);
+        cr_assert_eq(find("shop", &place, &ec), cases[i].rc, "%s: %s", cases[i].script, ec.text);
+        cr_assert_eq(strncmp(ec.text, cases[i].text, strlen(cases[i].text)), 0, "%s", ec.text);
+        cr_assert(hook_gate_close(&gate));
+    }
+}
+
+Test(hook_gate, a_place_must_leave_room_for_the_database)
+{
+    struct database_place place;
+    struct err_ctx ec;
+    char longest[DATABASE_ID_MAX + 1] = "";
+    gate_of("under=0123456789012345678901234567890123456789", 10000);
+    memset(longest, 'a', 200);
+    cr_assert_eq(find(longest, &place, &ec), SYNC_OK, "%s", ec.text);
+    for (size_t i = 0; i < 200; i++) longest[i] = ':'; /* each is three bytes of the key */
+    cr_assert_eq(find(longest, &place, &ec), SYNC_ELIMIT, "%s", ec.text);
+    cr_assert_not_null(strstr(ec.text, "storage_path: a path of 241 bytes"), "%s", ec.text);
+    cr_assert(hook_gate_close(&gate));
+}
+
+Test(hook_gate, a_place_that_is_not_told_in_time_is_none)
+{
+    struct database_place place;
+    struct err_ctx ec;
+    int ends[2];
+    char script[64];
+    cr_assert_eq(pipe(ends), 0);
+    (void)snprintf(script, sizeof script, "path=block fd=%d", ends[0]);
+    gate_of(script, 30);
+    cr_assert_eq(find("shop", &place, &ec), SYNC_EBUSY, "%s", ec.text);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    cr_assert(hook_gate_close(&gate));
 }

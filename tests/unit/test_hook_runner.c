@@ -257,6 +257,51 @@ Test(hook_runner, decisions_come_back_from_helper_processes)
     decide(HOOK_IN_HELPER);
 }
 
+static struct hook_result ask_both(enum hook_isolation isolation, const char *first, const char *second)
+{
+    struct hook_config hooks[2] = {
+        {.path = HOOK("hook_scripted"), .config = first, .isolation = isolation, .timeout_ms = 10000},
+        {.path = HOOK("hook_serial"), .config = second, .isolation = isolation, .timeout_ms = 10000}};
+    watcher_init(&watcher);
+    struct hook_runner *r = runner_of(&watcher, hooks, 2);
+    struct asked *a = asked_new(&watcher, HOOK_AUTHORIZE);
+    a->call.input.then_before_apply = true;
+    a->call.input.operation = SYNC_APPLY_CHANGES;
+    a->call.input.batch = a->batch = batch_of(SHOP);
+    struct hook_result result = ask(r, a);
+    end(r);
+    return result;
+}
+
+static void both_in_one_call(enum hook_isolation isolation)
+{
+    struct hook_result result = ask_both(isolation, "trace=yes before=table:t", "trace=yes");
+    cr_assert_eq(result.outcome, HOOK_APPROVED, "%s", result.text);
+    cr_assert_eq(result.sets.rejected_count, 1);
+    hook_result_deinit(&result);
+    const char *may = strstr(watcher.log, "hook_serial 2 authorize\n");
+    const char *which = strstr(watcher.log, "hook_scripted 2 before\n");
+    cr_assert(may != NULL && which != NULL, "%s", watcher.log);
+    if (isolation == HOOK_IN_PROCESS) cr_assert(may < which, "all authorize before any looks at changes");
+
+    result = ask_both(isolation, "trace=yes", "authorize=refuse");
+    cr_assert_eq(result.outcome, HOOK_REFUSED);
+    cr_assert_str_eq(result.text, "no authorize");
+    cr_assert_not(watcher_logged(&watcher, "hook_scripted 2 before"), "nobody looks at them");
+
+    result = ask_both(isolation, "", "before=refuse");
+    cr_assert_eq(result.outcome, HOOK_REFUSED);
+    cr_assert_str_eq(result.text, "no before");
+    result = ask_both(isolation, "before=fail", "");
+    cr_assert_eq(result.outcome, HOOK_UNAVAILABLE);
+}
+
+Test(hook_runner, a_batch_is_authorized_and_judged_in_one_call)
+{
+    both_in_one_call(HOOK_IN_PROCESS);
+    both_in_one_call(HOOK_IN_HELPER);
+}
+
 Test(hook_runner, decisions_that_are_rubbish_refuse_the_request)
 {
     static const char *const configs[] = {"before=wild", "before=json:{}", "before=endless"};

@@ -182,8 +182,9 @@ static void prove(struct rig *r)
     struct err_ctx ec;
     if (!is_here(r) || r->written == 0) return;
     struct view *v = fixture_view(&r->x, "app");
-    cr_assert_eq(snapshot_write(r->objects, &cfg, v, name(), r->made_ms++, &made, &ec), SYNC_OK, "%s",
-                 ec.text);
+    cr_assert_eq(
+        snapshot_write(r->objects, &cfg, v, snapshot_place_of(name()), r->made_ms++, NULL, &made, &ec),
+        SYNC_OK, "%s", ec.text);
     r->proved = view_database(v)->last;
     r->has_proof = true;
     view_close(v);
@@ -306,9 +307,9 @@ Test(leaving, less_than_what_left_is_not_complete_and_gets_a_new_site_id)
     cr_assert(leaving);
     cr_assert_eq(shard_remove_step(shard(&r), name(), 1000, &gone, &ec), SYNC_OK);
     cr_assert(gone);
-    cr_assert_eq(snapshot_list(r.objects, NULL, name(), &l, &ec), SYNC_OK);
+    cr_assert_eq(snapshot_list(r.objects, NULL, snapshot_place_of(name()), &l, &ec), SYNC_OK);
     cr_assert_eq(l.count, 2);
-    snapshot_key_of(name(), &l.entries[0].id, &key); /* somebody deletes the newest */
+    snapshot_key_of(snapshot_place_of(name()), &l.entries[0].id, &key); /* somebody deletes the newest */
     cr_assert_eq(object_delete(r.objects, NULL, snapshot_key_slice(&key), &ec), SYNC_OK);
     snapshot_list_deinit(&l);
     struct restore_result result = come_back(&r);

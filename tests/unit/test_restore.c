@@ -17,6 +17,7 @@
 static const char name[] = "org:app.1";
 
 struct rig {
+    const char *path; /* where a hook says that it lies; NULL: none says */
     struct store_fixture from, to;
     struct temp_dir dir;
     struct object_store *objects;
@@ -69,17 +70,22 @@ static void rig_free(struct rig *r)
     fixture_free(&r->to);
 }
 
-static struct snapshot_made take_snapshot(struct rig *r)
+static struct snapshot_made take_snapshot_at(struct rig *r, struct snapshot_place at)
 {
     struct object_writer_config cfg = OBJECT_WRITER_CONFIG_DEFAULT;
     struct snapshot_made made;
     struct err_ctx ec;
     struct view *v = fixture_view(&r->from, name);
-    cr_assert_eq(snapshot_write(r->objects, &cfg, v, database(), r->made_ms++, &made, &ec), SYNC_OK, "%s",
+    cr_assert_eq(snapshot_write(r->objects, &cfg, v, at, r->made_ms++, NULL, &made, &ec), SYNC_OK, "%s",
                  ec.text);
     view_close(v);
-    cr_assert_eq(snapshot_verify(r->objects, NULL, database(), &made, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert_eq(snapshot_verify(r->objects, NULL, at, &made, &ec), SYNC_OK, "%s", ec.text);
     return made;
+}
+
+static struct snapshot_made take_snapshot(struct rig *r)
+{
+    return take_snapshot_at(r, snapshot_place_of(database()));
 }
 
 /* ---- the target: a shard on this thread */
@@ -175,6 +181,7 @@ static enum sync_err restore(struct rig *r, uint64_t until_ms, struct restore_re
         .arg = r, .open = log_open, .next = log_next, .summary = log_summary_of, .close = log_close};
     const struct restore_request q = {.objects = r->objects,
                                       .database = database(),
+                                      .path = slice_str(r->path == NULL ? "" : r->path),
                                       .until_ms = until_ms,
                                       .log = r->has_log ? &log : NULL,
                                       .target = &target,
@@ -235,7 +242,7 @@ static void damage(struct rig *r, const struct snapshot_id *id, size_t cut, size
     struct buf bytes = buf_make(64 << 20);
     struct snapshot_key key;
     struct err_ctx ec;
-    snapshot_key_of(database(), id, &key);
+    snapshot_key_of(snapshot_place_of(database()), id, &key);
     cr_assert_eq(object_get_buf(r->objects, NULL, snapshot_key_slice(&key), NULL, &bytes, NULL, &ec),
                  SYNC_OK);
     cr_assert_lt(cut, bytes.len);
@@ -345,7 +352,7 @@ Test(restore, a_damaged_snapshot_is_set_aside_and_the_one_before_it_used, .timeo
         expect_site(&r, result.complete, !result.complete);
         cr_assert_eq(r.warnings, i + 1);
         remove_restored(&r);
-        cr_assert_eq(snapshot_list(r.objects, NULL, database(), &l, &ec), SYNC_OK);
+        cr_assert_eq(snapshot_list(r.objects, NULL, snapshot_place_of(database()), &l, &ec), SYNC_OK);
         cr_assert(l.count == i + 2 && l.entries[0].damaged && !l.entries[i + 1].damaged);
         snapshot_list_deinit(&l);
         /* Known to be damaged it is not read again, and no second warning comes. */
@@ -354,7 +361,9 @@ Test(restore, a_damaged_snapshot_is_set_aside_and_the_one_before_it_used, .timeo
         remove_restored(&r);
         newest = take_snapshot(&r);
         struct snapshot_id before;
-        cr_assert_eq(snapshot_thin_out(r.objects, NULL, database(), &newest.id, 2, &before, &ec), SYNC_OK);
+        cr_assert_eq(
+            snapshot_thin_out(r.objects, NULL, snapshot_place_of(database()), &newest.id, 2, &before, &ec),
+            SYNC_OK);
         cr_assert_eq(snapshot_id_cmp(&before, &result.snapshot), 0, "the good one, not the damaged");
     }
     rig_free(&r);
@@ -413,14 +422,20 @@ Test(restore, snapshots_beyond_the_retained_go_and_the_last_good_one_never, .tim
         made[i] = take_snapshot(&r);
         write_some(&r, 3);
     }
-    cr_assert_eq(snapshot_set_aside(r.objects, NULL, database(), &made[3].id, "a test", &ec), SYNC_OK);
-    cr_assert_eq(snapshot_thin_out(r.objects, NULL, database(), &made[4].id, 3, &before, &ec), SYNC_OK);
+    cr_assert_eq(
+        snapshot_set_aside(r.objects, NULL, snapshot_place_of(database()), &made[3].id, "a test", &ec),
+        SYNC_OK);
+    cr_assert_eq(
+        snapshot_thin_out(r.objects, NULL, snapshot_place_of(database()), &made[4].id, 3, &before, &ec),
+        SYNC_OK);
     cr_assert_eq(snapshot_id_cmp(&before, &made[2].id), 0);
-    cr_assert_eq(snapshot_list(r.objects, NULL, database(), &l, &ec), SYNC_OK);
+    cr_assert_eq(snapshot_list(r.objects, NULL, snapshot_place_of(database()), &l, &ec), SYNC_OK);
     cr_assert_eq(l.count, 4, "three good ones and the damaged one between them");
     snapshot_list_deinit(&l);
-    cr_assert_eq(snapshot_thin_out(r.objects, NULL, database(), &made[4].id, 0, &before, &ec), SYNC_OK);
-    cr_assert_eq(snapshot_list(r.objects, NULL, database(), &l, &ec), SYNC_OK);
+    cr_assert_eq(
+        snapshot_thin_out(r.objects, NULL, snapshot_place_of(database()), &made[4].id, 0, &before, &ec),
+        SYNC_OK);
+    cr_assert_eq(snapshot_list(r.objects, NULL, snapshot_place_of(database()), &l, &ec), SYNC_OK);
     cr_assert(l.count == 1 && snapshot_id_cmp(&l.entries[0].id, &made[4].id) == 0);
     snapshot_list_deinit(&l);
     rig_free(&r);
@@ -431,21 +446,90 @@ Test(restore, names_of_databases_are_told_apart_and_come_back)
     static const char *const ids[] = {"a", "a:b", "a.b", ".", "..", "a..b", "a~3ab", "-", "A/b", "\xc3\xa9"};
     struct snapshot_id id = {.stamp = {.wall_ms = 1, .counter = 2, .op_seq = 3}, .made_ms = 4}, back;
     char longest[DATABASE_ID_MAX], database_back[DATABASE_ID_MAX];
+    struct slice path;
     struct snapshot_key key;
     size_t len;
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
-        snapshot_key_of(slice_str(ids[i]), &id, &key);
+        snapshot_key_of(snapshot_place_of(slice_str(ids[i])), &id, &key);
         cr_assert(snapshot_key_parse(snapshot_key_slice(&key), &back), "%s", key.text);
         cr_assert_eq(snapshot_id_cmp(&id, &back), 0);
-        cr_assert(snapshot_key_database(SNAPSHOTS_PREFIX, snapshot_key_slice(&key), database_back, &len));
+        cr_assert(
+            snapshot_key_database(SNAPSHOTS_PREFIX, snapshot_key_slice(&key), database_back, &len, &path));
         cr_assert(slice_eq(slice_of(database_back, len), slice_str(ids[i])), "%s", key.text);
-        snapshot_damaged_key(slice_str(ids[i]), &id, &key);
+        snapshot_damaged_key(snapshot_place_of(slice_str(ids[i])), &id, &key);
         cr_assert(snapshot_damaged_parse(snapshot_key_slice(&key), &back));
     }
     memset(longest, ':', sizeof longest);
-    snapshot_key_of(slice_of(longest, sizeof longest), &id, &key);
+    snapshot_key_of(snapshot_place_of(slice_of(longest, sizeof longest)), &id, &key);
     cr_assert_leq(strlen(key.text), OBJECT_KEY_MAX);
     cr_assert_not(
-        snapshot_key_database(SNAPSHOTS_PREFIX, slice_str("snapshots/a~61/x"), database_back, &len));
+        snapshot_key_database(SNAPSHOTS_PREFIX, slice_str("snapshots/a~61/x"), database_back, &len, &path));
     cr_assert_not(snapshot_key_parse(slice_str("snapshots/a/other"), &back));
+}
+
+Test(restore, a_place_is_a_folder_of_one_database)
+{
+    static const struct snapshot_id id = {.stamp = {.wall_ms = 1, .counter = 2, .op_seq = 3}, .made_ms = 4};
+    static const char *const places[][2] = {{"a", "b"}, {"a/b", "b"}, {"a~2fb", ""}, {"\xc3\xa9/x", "c:d"}};
+    struct snapshot_id back;
+    char name_back[DATABASE_ID_MAX];
+    struct snapshot_key key;
+    struct slice path;
+    struct err_ctx ec;
+    size_t len;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        const struct snapshot_place at = {.path = slice_str(places[i][0]),
+                                          .database =
+                                              slice_str(places[i][1][0] == '\0' ? "x" : places[i][1])};
+        cr_assert_eq(snapshot_place_check(at, &ec), SYNC_OK, "%s", ec.text);
+        snapshot_key_of(at, &id, &key);
+        cr_assert(snapshot_key_parse(snapshot_key_slice(&key), &back), "%s", key.text);
+        cr_assert(snapshot_key_database(SNAPSHOTS_PREFIX, snapshot_key_slice(&key), name_back, &len, &path));
+        cr_assert(slice_eq(slice_of(name_back, len), at.database), "%s", key.text);
+        cr_assert(slice_eq(path, at.path), "%s", key.text);
+    }
+    static const char *const bad[] = {"/a", "a/", "a//b", ".", "a/../b", "\xff"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_assert_neq(snapshot_place_check(
+                          (struct snapshot_place){.database = database(), .path = slice_str(bad[i])}, &ec),
+                      SYNC_OK, "%s", bad[i]);
+    char longest[OBJECT_KEY_MAX];
+    memset(longest, 'p', sizeof longest);
+    const struct snapshot_place full = {.database = database(), .path = slice_of(longest, sizeof longest)};
+    cr_assert_eq(snapshot_place_check(full, &ec), SYNC_ELIMIT);
+}
+
+Test(restore, snapshots_are_found_where_the_database_lies)
+{
+    struct rig r;
+    struct restore_result result;
+    struct err_ctx ec = {""};
+    struct snapshot_list l;
+    rig_init(&r);
+    const struct snapshot_place at = {.database = database(), .path = slice_str("tenants/a")},
+                                usual = snapshot_place_of(database());
+    (void)take_snapshot_at(&r, usual);
+    write_some(&r, 5);
+    r.path = "tenants/a";
+    struct snapshot_made early = take_snapshot_at(&r, usual); /* of the time before there was a path */
+    cr_assert_eq(restore(&r, 0, &result, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert(result.from_snapshot);
+    cr_assert_eq(snapshot_id_cmp(&result.snapshot, &early.id), 0, "where there is no other");
+    remove_restored(&r);
+
+    write_some(&r, 5);
+    struct snapshot_made made = take_snapshot_at(&r, at);
+    cr_assert_eq(restore(&r, 0, &result, &ec), SYNC_OK, "%s", ec.text);
+    cr_assert_eq(snapshot_id_cmp(&result.snapshot, &made.id), 0);
+    remove_restored(&r);
+
+    /* What lies below a folder is of others. */
+    cr_assert_eq(
+        snapshot_list(r.objects, NULL,
+                      (struct snapshot_place){.database = slice_str("a"), .path = slice_str("tenants")}, &l,
+                      &ec),
+        SYNC_OK);
+    cr_assert_eq(l.count, 0);
+    snapshot_list_deinit(&l);
+    rig_free(&r);
 }

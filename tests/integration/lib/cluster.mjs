@@ -20,6 +20,9 @@ export const QUICK = {
   'coordinator.circuitBreaker.resetTimeoutMs': 1000,
 };
 
+// The tasks that come with the server, in their order.
+export const BUILT_IN = ['retention', 'snapshot-schedule', 'clean-up', 'cluster-status', 'expired-workers'];
+
 export class Cluster {
   // store: settings that name the object store. t: see startServer().
   constructor(t, { store, settings = {}, env = {} } = {}) {

@@ -78,17 +78,19 @@ function readFact(bytes) {
 
 export function parseObject(buffer) {
   const bytes = new Bytes(buffer);
-  assert.equal(bytes.take(8).toString('latin1'), 'synclog\x01');
+  assert.equal(bytes.take(7).toString('latin1'), 'synclog');
+  const isSegment = bytes.number(1) === 2;
   const headBytes = bytes.number(4);
   assert.equal(bytes.number(4), crc32c(buffer.subarray(16, headBytes)), 'the head\'s checksum');
   const object = { flags: bytes.number(1), writer: bytes.take(16).toString('hex'), run: bytes.take(8).toString('hex') };
   Object.assign(object, { wallMs: bytes.number(8), partition: bytes.number(4), first: bytes.number(8), last: bytes.number(8) });
   object.host = bytes.short();
+  if (isSegment) object.runs = Array.from({ length: bytes.number(4) }, () => ({ run: bytes.take(8).toString('hex'), flags: bytes.number(1) }));
   object.sections = Array.from({ length: bytes.number(4) }, () => {
     const section = { database: bytes.short(), serverSite: bytes.take(16).toString('base64url'), flags: bytes.number(1) };
     Object.assign(section, { wallMs: bytes.number(8), after: bytes.take(14).toString('hex'), last: bytes.take(14).toString('hex') });
     Object.assign(section, { pruned: bytes.take(14).toString('hex'), entries: bytes.number(4), offset: bytes.number(8) });
-    return Object.assign(section, { bytes: bytes.number(8), crc: bytes.number(4) });
+    return Object.assign(section, { bytes: bytes.number(8), crc: bytes.number(4), run: isSegment ? bytes.number(4) : 0 });
   });
   assert.equal(bytes.at, headBytes);
   for (const section of object.sections) {
@@ -102,6 +104,7 @@ export function parseObject(buffer) {
   return object;
 }
 
+// Of a directory that changes meanwhile: what is gone when it is to be read is left out.
 function names(directory) {
   try {
     return readdirSync(directory).filter((name) => name.endsWith('=')).sort();
@@ -111,16 +114,24 @@ function names(directory) {
 }
 
 function read(directory, name) {
-  const file = readFileSync(path.join(directory, name));
+  let file;
+  try {
+    file = readFileSync(path.join(directory, name));
+  } catch {
+    return undefined;
+  }
   return parseObject(file.subarray(0, file.length - TRAILER));
 }
 
 // What is left of a partition in an object directory: segments, and the objects that none of them replaces.
 export function readLog(objectDir, partition = 0) {
   const at = (kind) => path.join(objectDir, 'objects', kind, String(partition));
-  const objects = names(at('log')).map((name) => read(at('log'), name));
-  const segments = names(at('segment')).map((name) => read(at('segment'), name));
-  const replaced = (one) => segments.some((segment) => segment.first <= one.first && one.last <= segment.last);
+  const objects = names(at('log')).map((name) => read(at('log'), name)).filter(Boolean);
+  const all = names(at('segment')).map((name) => read(at('segment'), name)).filter(Boolean);
+  const holds = (a, b) => a.first <= b.first && b.last <= a.last;
+  // Of several generations the last one counts, and the larger of two segments.
+  const segments = all.filter((one, i) => !all.some((other, k) => k !== i && holds(other, one) && (k > i || !holds(one, other))));
+  const replaced = (one) => segments.some((segment) => holds(segment, one));
   const parts = [...segments, ...objects.filter((one) => !replaced(one))].sort((a, b) => a.first - b.first);
   parts.forEach((part, i) => assert.ok(i === 0 || part.first === parts[i - 1].last + 1, `a gap before ${part.first}`));
   return { objects, segments, parts };
