@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,13 +154,66 @@ static enum sync_err check_shards(const struct store *s, struct err_ctx *ec)
     return err_set(ec, SYNC_EFORMAT, "%s is missing: restore a copy", name);
 }
 
+/* One shard that is being opened, by a thread of its own where there is one to have. */
+struct opening {
+    struct shard_config cfg;
+    char path[PATH_MAX];
+    struct shard *shard;
+    enum sync_err rc;
+    struct err_ctx ec;
+    pthread_t thread;
+    bool has_thread;
+};
+
+static void *open_one(void *arg)
+{
+    struct opening *o = arg;
+    o->cfg.dir = o->path;
+    o->rc = shard_open(&o->cfg, &o->shard, &o->ec);
+    return NULL;
+}
+
+/* Side by side: each has up to a write buffer of its log to replay. The error is that of the lowest shard. */
+static enum sync_err open_each(struct store *s, const struct store_config *cfg, const struct shard_config *sc,
+                               struct err_ctx *ec)
+{
+    const uint32_t count = s->format.shards;
+    char name[STORE_SHARD_NAME_MAX];
+    enum sync_err rc = SYNC_OK;
+    struct opening *all = calloc(count, sizeof *all);
+    if (all == NULL) return err_set(ec, SYNC_ENOMEM, "no memory to open the shards");
+    for (uint32_t i = 0; i < count; i++) {
+        struct opening *o = &all[i];
+        o->cfg = *sc;
+        shard_name(i, name);
+        int n = snprintf(o->path, sizeof o->path, "%s/%s", cfg->dir, name);
+        if (n < 0 || (size_t)n >= sizeof o->path)
+            o->rc = err_set(&o->ec, SYNC_EIO, "the path is too long");
+        else if (i + 1 < count && pthread_create(&o->thread, NULL, open_one, o) == 0)
+            o->has_thread = true;
+        else
+            (void)open_one(o);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct opening *o = &all[i];
+        if (o->has_thread) (void)pthread_join(o->thread, NULL); /* it is ours, and not joined yet */
+        if (o->rc == SYNC_OK) s->shards[i] = o->shard;
+        if (rc == SYNC_OK && o->rc != SYNC_OK) {
+            rc = o->rc;
+            *ec = o->ec;
+        }
+    }
+    free(all);
+    return rc;
+}
+
 static enum sync_err open_shards(struct store *s, const struct store_config *cfg, struct err_ctx *ec)
 {
     struct shard_config sc = {.options = s->options,
                               .sync = cfg->sync,
                               .allow_resurrection = cfg->allow_resurrection,
                               .database_cache_max = DATABASE_CACHE_MAX};
-    char name[STORE_SHARD_NAME_MAX], path[PATH_MAX];
+    char name[STORE_SHARD_NAME_MAX];
     memcpy(sc.identity, s->format.identity, sizeof sc.identity);
     if (getrandom(&sc.hash_seed, sizeof sc.hash_seed, 0) != sizeof sc.hash_seed)
         return io_error(ec, "get random bytes");
@@ -170,15 +224,7 @@ static enum sync_err open_shards(struct store *s, const struct store_config *cfg
         if (mkdirat(s->dir_fd, name, 0755) != 0 && errno != EEXIST) return io_error(ec, "make a shard");
     }
     if (fsync(s->dir_fd) != 0) return io_error(ec, "sync the directory");
-    for (uint32_t i = 0; i < s->format.shards; i++) {
-        shard_name(i, name);
-        int n = snprintf(path, sizeof path, "%s/%s", cfg->dir, name);
-        if (n < 0 || (size_t)n >= sizeof path) return err_set(ec, SYNC_EIO, "the path is too long");
-        sc.dir = path;
-        enum sync_err rc = shard_open(&sc, &s->shards[i], ec);
-        if (rc != SYNC_OK) return rc;
-    }
-    return SYNC_OK;
+    return open_each(s, cfg, &sc, ec);
 }
 
 enum sync_err store_open(const struct store_config *cfg, struct store **ret, struct err_ctx *ec)
