@@ -8,7 +8,8 @@ enum { BUCKETS_FIRST = 64 };
 struct hub_topic {
     struct hub_topic *next;
     uint64_t hash;
-    struct subscriber *first;
+    struct subscriber *first; /* who hears */
+    struct subscriber *muted;
     size_t name_len;
     char name[];
 };
@@ -84,6 +85,21 @@ static struct hub_topic *add_topic(struct hub *h, uint64_t hash, struct slice na
     return t;
 }
 
+static void link_to(struct subscriber **first, struct subscriber *s)
+{
+    s->next = *first;
+    s->at = first;
+    if (s->next != NULL) s->next->at = &s->next;
+    *first = s;
+}
+
+static void unlink_from(struct hub *h, struct subscriber *s)
+{
+    if (h->cursor == s) h->cursor = s->next;
+    *s->at = s->next;
+    if (s->next != NULL) s->next->at = s->at;
+}
+
 bool hub_subscribe(struct hub *h, struct slice database, struct subscriber *s)
 {
     uint64_t hash = hash_of(database);
@@ -92,10 +108,8 @@ bool hub_subscribe(struct hub *h, struct slice database, struct subscriber *s)
     if (t == NULL) t = add_topic(h, hash, database);
     if (t == NULL) return false;
     s->topic = t;
-    s->next = t->first;
-    s->at = &t->first;
-    if (s->next != NULL) s->next->at = &s->next;
-    t->first = s;
+    s->muted = false;
+    link_to(&t->first, s);
     atomic_fetch_add(&h->interest.counts[hash % INTEREST_BUCKETS], 1);
     return true;
 }
@@ -104,23 +118,33 @@ void hub_unsubscribe(struct hub *h, struct subscriber *s)
 {
     struct hub_topic *t = s->topic;
     if (t == NULL) return;
-    if (h->cursor == s) h->cursor = s->next;
-    *s->at = s->next;
-    if (s->next != NULL) s->next->at = s->at;
+    unlink_from(h, s);
     s->topic = NULL;
     atomic_fetch_sub(&h->interest.counts[t->hash % INTEREST_BUCKETS], 1);
-    if (t->first != NULL) return;
+    if (t->first != NULL || t->muted != NULL) return;
     *place_of(h, t->hash, slice_of(t->name, t->name_len)) = t->next;
     h->topic_count--;
     free(t);
 }
 
+void hub_mute(struct hub *h, struct subscriber *s, bool muted)
+{
+    if (s->topic == NULL || s->muted == muted) return;
+    unlink_from(h, s);
+    link_to(muted ? &s->topic->muted : &s->topic->first, s);
+    s->muted = muted;
+}
+
+static bool has_other(const struct subscriber *s, const struct site_id *sender)
+{
+    while (s != NULL && site_id_eq(&s->site, sender)) s = s->next;
+    return s != NULL;
+}
+
 bool hub_has_receiver(const struct hub *h, struct slice database, const struct site_id *sender)
 {
     const struct hub_topic *t = find(h, database);
-    for (const struct subscriber *s = t == NULL ? NULL : t->first; s != NULL; s = s->next)
-        if (!site_id_eq(&s->site, sender)) return true;
-    return false;
+    return t != NULL && (has_other(t->first, sender) || has_other(t->muted, sender));
 }
 
 void hub_publish(struct hub *h, struct frame *f)
@@ -141,5 +165,7 @@ void hub_each(const struct hub *h, struct slice database, void (*visit)(struct s
               void *arg)
 {
     const struct hub_topic *t = find(h, database);
-    for (struct subscriber *s = t == NULL ? NULL : t->first; s != NULL; s = s->next) visit(s, arg);
+    if (t == NULL) return;
+    for (struct subscriber *s = t->first; s != NULL; s = s->next) visit(s, arg);
+    for (struct subscriber *s = t->muted; s != NULL; s = s->next) visit(s, arg);
 }

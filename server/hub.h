@@ -33,6 +33,7 @@ struct hub_topic;
 struct subscriber {
     struct subscriber *next, **at; /* at: what points to this one */
     struct hub_topic *topic;       /* NULL: not subscribed */
+    bool muted;
     struct site_id site;
     /* A batch of another site was applied. The frame is borrowed. May unsubscribe itself. */
     void (*deliver)(struct subscriber *s, struct frame *f);
@@ -52,12 +53,16 @@ void hub_deinit(struct hub *h); /* nobody is subscribed */
 bool hub_subscribe(struct hub *h, struct slice database, struct subscriber *s); /* false: no memory */
 void hub_unsubscribe(struct hub *h, struct subscriber *s);                      /* also if not subscribed */
 
-/* Is there anybody but this site? */
+/* While muted it hears nothing, and costs publications nothing: for who would not listen. It stays one of the
+ * subscribers for hub_each(). Does nothing to who is not subscribed, or is so already. */
+void hub_mute(struct hub *h, struct subscriber *s, bool muted);
+
+/* Is there anybody but this site? The muted count: they may listen again by the time of the publication. */
 bool hub_has_receiver(const struct hub *h, struct slice database, const struct site_id *sender);
 
 void hub_publish(struct hub *h, struct frame *f);
 
-/* Calls `visit` for each subscriber of the database. */
+/* Calls `visit` for each subscriber of the database, muted or not. */
 void hub_each(const struct hub *h, struct slice database, void (*visit)(struct subscriber *s, void *arg),
               void *arg);
 

@@ -217,6 +217,7 @@ static void caught_up(struct ws *w)
     struct session_update u;
     gauge_add(&w->loop->server->metrics.sessions_lagging, -1);
     w->lag_counted = false;
+    hub_mute(&w->loop->hub, &w->subscriber, false);
     session_drained(&w->session, loop_now_ms(w->loop), &u);
     ws_carry_out(w, &u);
 }

@@ -448,6 +448,7 @@ void ws_overflowed(struct ws *w)
     bool in_frames = w->pushes.count >= w->pushes.frames_max;
     size_t dropped = push_queue_drop(&w->pushes);
     session_lagged(&w->session);
+    hub_mute(&w->loop->hub, &w->subscriber, true); /* it takes no pushes until it has drained */
     if (!w->lag_counted) gauge_add(&m->sessions_lagging, 1);
     w->lag_counted = true;
     counter_add(&m->session_overflows, 1);

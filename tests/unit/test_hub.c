@@ -150,6 +150,50 @@ static void count(struct subscriber *s, void *arg)
     ++*(int *)arg;
 }
 
+Test(hub, who_is_muted_hears_nothing_but_is_there)
+{
+    const struct site_id stranger = {.bytes = {99}};
+    int n = 0;
+    subscribe_all("shop");
+    hub_mute(&hub, &listeners[1].subscriber, true);
+    hub_mute(&hub, &listeners[1].subscriber, true);
+    publish("shop", 99);
+    assert_heard(1, 0, 1, 1);
+    hub_each(&hub, slice_str("shop"), count, &n);
+    cr_assert_eq(n, LISTENERS);
+    hub_mute(&hub, &listeners[1].subscriber, false);
+    publish("shop", 99);
+    assert_heard(2, 1, 2, 2);
+
+    for (int i = 0; i < LISTENERS; i++) hub_mute(&hub, &listeners[i].subscriber, true);
+    cr_assert(hub_has_receiver(&hub, slice_str("shop"), &stranger), "it may listen again at any moment");
+    cr_assert(interest_has(&hub.interest, slice_str("shop")));
+    publish("shop", 99);
+    assert_heard(2, 1, 2, 2);
+    for (int i = 0; i < LISTENERS; i++) hub_unsubscribe(&hub, &listeners[i].subscriber);
+    cr_assert_eq(hub.topic_count, 0);
+    hub_mute(&hub, &listeners[0].subscriber, true); /* not subscribed */
+    subscribe_all("shop");
+    publish("shop", 99);
+    assert_heard(3, 2, 3, 3);
+}
+
+static void mute_self(struct subscriber *s, struct frame *f)
+{
+    hear(s, f);
+    hub_mute(&hub, s, true);
+}
+
+Test(hub, whoever_mutes_itself_on_hearing_keeps_nobody_from_it)
+{
+    subscribe_all("shop");
+    for (int i = 0; i < LISTENERS; i++) listeners[i].subscriber.deliver = mute_self;
+    publish("shop", 99);
+    assert_heard(1, 1, 1, 1);
+    publish("shop", 99);
+    assert_heard(1, 1, 1, 1);
+}
+
 Test(hub, keeps_many_databases_apart)
 {
     enum { COUNT = 1000 };
