@@ -45,7 +45,7 @@ static void run_round(struct bench *b, struct load *l, size_t transactions, size
     struct round r = {0};
     struct sender *senders = must(calloc(connections, sizeof *senders));
     char database[64], site[SITE_ID_TEXT + 1];
-    size_t bytes = AT_SCALE(b, 1u << 20, 24u << 20, 128u << 20);
+    size_t bytes = AT_SCALE(b, 1u << 20, 64u << 20, 128u << 20);
     author_init(&author);
     messages_make(&r.messages, &author, bytes / TRANSACTION_BYTES / transactions, transactions);
     site_id_format(&author.site, site);
@@ -57,7 +57,7 @@ static void run_round(struct bench *b, struct load *l, size_t transactions, size
         conn_wait_live(&b->loop, &senders[i].conn, 1);
     }
     uint64_t cpu_ns = server_cpu_ns(l->server), began_ns = now_ns();
-    r.deadline_ns = began_ns + AT_SCALE(b, NS_PER_S / 20, 1ull * NS_PER_S, 5ull * NS_PER_S);
+    r.deadline_ns = began_ns + AT_SCALE(b, NS_PER_S / 20, 3ull * NS_PER_S, 5ull * NS_PER_S);
     for (size_t i = 0; i < connections; i++) send_next(&senders[i]);
     while (r.answered < r.next) conn_loop_step(&b->loop, 1000);
     l->transactions += r.answered * transactions;
