@@ -3,6 +3,7 @@
 #include "server/coordinator/coordinator.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "storage/objects/object_probe.h"
 #include "storage/snapshot_note.h"
 #include "storage/snapshots/snapshot_sweep.h"
@@ -132,14 +133,7 @@ static void clean_up(struct cleanup *c)
 /* False when it is time to end. */
 static bool sleep_for(struct cleanup *c, uint64_t ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(ms);
     pthread_mutex_lock(&c->lock);
     while (!c->stopping && pthread_cond_timedwait(&c->changed, &c->lock, &until) != ETIMEDOUT) continue;
     bool go_on = !c->stopping;
@@ -161,13 +155,8 @@ static void *run(void *arg)
 
 enum sync_err cleanup_start(struct cleanup *c, struct server *server, struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     *c = (struct cleanup){.server = server};
-    (void)pthread_mutex_init(&c->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&c->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&c->lock, &c->changed);
     if (!server_keeps_databases_there(server)) return SYNC_OK;
     enum sync_err rc = thread_start(&c->thread, "cleanup", run, c, ec);
     c->thread_started = rc == SYNC_OK;

@@ -5,6 +5,7 @@
 #include "server/snapshot_take.h"
 #include "server/store_call.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "storage/shard_import.h"
 #include "storage/shard_upload.h"
 #include "storage/snapshot_note.h"
@@ -256,14 +257,9 @@ static void round_of(struct eviction *e)
 static bool wait_a_while(struct eviction *e)
 {
     uint64_t wait_ms = e->server->config->object.evict_idle_ms / 4;
-    struct timespec until;
     if (wait_ms < EVICT_ROUND_MS_MIN) wait_ms = EVICT_ROUND_MS_MIN;
     if (wait_ms > EVICT_ROUND_MS_MAX) wait_ms = EVICT_ROUND_MS_MAX;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = wait_until_ms(wait_ms);
     pthread_mutex_lock(&e->lock);
     while (!is_stopping(e) && pthread_cond_timedwait(&e->changed, &e->lock, &until) != ETIMEDOUT) continue;
     pthread_mutex_unlock(&e->lock);
@@ -286,14 +282,9 @@ static void *run(void *arg)
 
 enum sync_err eviction_start(struct eviction *e, struct server *server, struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     *e = (struct eviction){.server = server};
     if (!server_keeps_databases_there(server)) return SYNC_OK;
-    (void)pthread_mutex_init(&e->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&e->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&e->lock, &e->changed);
     enum sync_err rc = thread_start(&e->thread, "evict", run, e, ec);
     e->started = rc == SYNC_OK;
     return rc;

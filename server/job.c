@@ -1,6 +1,7 @@
 #include "server/job.h"
 
 #include "server/loop.h"
+#include "server/waiting.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -11,12 +12,7 @@
 void job_queue_init(struct job_queue *q)
 {
     *q = (struct job_queue){0};
-    (void)pthread_mutex_init(&q->lock, NULL); /* never fails with default attributes on Linux */
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&q->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&q->lock, &q->changed);
     q->end = &q->first;
 }
 
@@ -59,15 +55,8 @@ struct job *job_queue_take(struct job_queue *q, bool all)
 
 struct job *job_queue_take_within(struct job_queue *q, uint32_t timeout_ms, bool *ret_timed_out)
 {
-    struct timespec until;
     int waited = 0;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(timeout_ms);
     pthread_mutex_lock(&q->lock);
     while (q->first == NULL && !q->closed && waited == 0)
         waited = pthread_cond_timedwait(&q->changed, &q->lock, &until);

@@ -4,6 +4,7 @@
 #include "server/log_uploader.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "storage/sharedlog/log_plan.h"
 
 #include <errno.h>
@@ -38,12 +39,7 @@ static const struct config_object *config_of(const struct log_cleaner *c)
 static bool pause_for(struct log_cleaner *c, uint64_t wait_ms)
 {
     struct shared_log *l = c->log;
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = wait_until_ms(wait_ms);
     pthread_mutex_lock(&l->lock);
     while (!atomic_load(&l->stopping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)
         continue;

@@ -4,6 +4,7 @@
 #include "server/log_shards.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "storage/sharedlog/log_plan.h"
 
 #include <errno.h>
@@ -123,14 +124,7 @@ static void count(struct log_uploader *u, const struct log_step_info *info)
 static void wait_for(struct log_uploader *u, uint64_t wait_ms, bool kicks)
 {
     struct shared_log *l = u->log;
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(wait_ms);
     pthread_mutex_lock(&l->lock);
     while (!atomic_load(&l->stopping) && !atomic_load(&l->canceled) && !(kicks && u->kicked) &&
            pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)

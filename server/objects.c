@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "storage/objects/object_dir.h"
 #include "storage/objects/object_probe.h"
 #include "storage/objects/object_s3.h"
@@ -111,9 +112,7 @@ static enum sync_err try_once(struct objects *o, struct err_ctx *ec)
 /* False when it is time to end. */
 static bool wait_a_while(struct objects *o)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += OBJECTS_RETRY_MS / 1000;
+    struct timespec until = wait_until_ms(OBJECTS_RETRY_MS);
     pthread_mutex_lock(&o->lock);
     while (!atomic_load(&o->stopping) && pthread_cond_timedwait(&o->changed, &o->lock, &until) != ETIMEDOUT)
         continue;
@@ -142,14 +141,9 @@ static void *run(void *arg)
 
 enum sync_err objects_start(struct objects *o, struct server *server, struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     *o = (struct objects){.server = server};
     if (!server_has_objects(server)) return SYNC_OK;
-    (void)pthread_mutex_init(&o->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&o->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&o->lock, &o->changed);
     o->started = true;
     enum sync_err rc = worker_pool_start(&o->pool, server->config->object.threads, "object", ec);
     if (rc != SYNC_OK) return rc;

@@ -5,6 +5,7 @@
 #include "server/server.h"
 #include "server/store_thread.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "server/ws.h"
 #include "storage/view.h"
 
@@ -38,26 +39,14 @@ static bool is_stopping(struct retention *r, const atomic_bool *stop)
     return stopping;
 }
 
-static struct timespec later(struct timespec t, uint64_t ms)
-{
-    t.tv_sec += (time_t)(ms / 1000);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_nsec -= 1000000000;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 /* Sleeps for the interval, which may change meanwhile; false when it is time to end. */
 static bool sleep_until_next(struct retention *r)
 {
-    struct timespec began;
+    const struct timespec began = wait_until_ms(0);
     int failed = 0;
-    (void)clock_gettime(CLOCK_MONOTONIC, &began);
     pthread_mutex_lock(&r->lock);
     while (!r->stopping && failed != ETIMEDOUT) {
-        struct timespec until = later(began, r->interval_ms);
+        struct timespec until = wait_later(began, r->interval_ms);
         failed = pthread_cond_timedwait(&r->changed, &r->lock, &until);
     }
     bool go_on = !r->stopping;
@@ -261,16 +250,11 @@ static void *run(void *arg)
 
 enum sync_err retention_start(struct retention *r, struct server *server, struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     const struct config_sync *config = &server->config->sync;
     *r = (struct retention){.server = server,
                             .horizon_ms = config->retention_horizon_ms,
                             .interval_ms = config->sweep_interval_ms};
-    (void)pthread_mutex_init(&r->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&r->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&r->lock, &r->changed);
     enum sync_err rc = thread_start(&r->thread, "retention", run, r, ec);
     r->started = rc == SYNC_OK;
     return rc;

@@ -8,6 +8,7 @@
 #include "server/system.h"
 #include "server/tls.h"
 #include "server/version.h"
+#include "server/waiting.h"
 #include "storage/left_note.h"
 
 #include <errno.h>
@@ -197,13 +198,8 @@ static enum sync_err start_parts(struct server *s, struct err_ctx *ec)
 enum sync_err server_start(struct server *s, const struct config *config, struct logger logger,
                            struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     *s = (struct server){.config = config, .logger = logger, .started_ns = system_monotonic_ns()};
-    (void)pthread_mutex_init(&s->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&s->idle, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&s->lock, &s->idle);
     sync_metrics_init(&s->metrics);
     gauge_set(&s->metrics.process_start_ms, (int64_t)system_wall_ms());
     lws_set_log_level(LLL_ERR, NULL);
@@ -236,7 +232,6 @@ static void drain_done(struct job *j)
 /* Sessions and exchanges end; waits until none is left, or the time is over. */
 static void drain(struct server *s)
 {
-    struct timespec until;
     uint32_t timeout_ms = s->settings == NULL ? 0 : s->settings->config->server.drain_timeout_ms;
     atomic_store(&s->draining, true);
     for (uint32_t i = 0; i < s->loop_count; i++) {
@@ -247,13 +242,7 @@ static void drain(struct server *s)
         j->done = drain_done;
         loop_post(j->home, j);
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(timeout_ms);
     pthread_mutex_lock(&s->lock);
     while (atomic_load(&s->work) > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) != ETIMEDOUT)
         continue;

@@ -3,6 +3,7 @@
 #include "server/log_uploader.h"
 #include "server/server.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "storage/format_file.h"
 #include "storage/sharedlog/log_names.h"
 
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    OPEN_RETRY_S = 2,
+    OPEN_RETRY_MS = 2000,
     STOP_PATIENCE_MS = 2000, /* for the step under way */
 };
 
@@ -76,9 +77,7 @@ static enum sync_err open_log(struct shared_log *l, struct err_ctx *ec)
 /* False when it is time to end. */
 static bool wait_a_while(struct shared_log *l)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += OPEN_RETRY_S;
+    struct timespec until = wait_until_ms(OPEN_RETRY_MS);
     pthread_mutex_lock(&l->lock);
     while (!atomic_load(&l->stopping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)
         continue;
@@ -102,14 +101,9 @@ static void *open_later(void *arg)
 
 enum sync_err shared_log_start(struct shared_log *l, struct server *server, struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     if (!server_keeps_databases_there(server)) return SYNC_OK;
     l->server = server;
-    (void)pthread_mutex_init(&l->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&l->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&l->lock, &l->changed);
     l->started = true;
     enum sync_err rc = make_names(l, ec);
     if (rc != SYNC_OK || !server->config->object.optional) return rc == SYNC_OK ? open_log(l, ec) : rc;

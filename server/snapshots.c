@@ -4,6 +4,7 @@
 #include "server/server.h"
 #include "server/snapshot_take.h"
 #include "server/system.h"
+#include "server/waiting.h"
 #include "storage/hash.h"
 #include "storage/snapshot_note.h"
 #include "storage/view.h"
@@ -113,12 +114,7 @@ enum { WAIT_MS_MAX = 1000, ROUND_POLL_MS = 100 };
 
 static void wait_for_ms(struct snapshots *s, uint64_t wait_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = wait_until_ms(wait_ms);
     (void)pthread_cond_timedwait(&s->changed, &s->lock, &until);
 }
 
@@ -293,16 +289,11 @@ static void *run(void *arg)
 
 enum sync_err snapshots_init(struct snapshots *s, struct server *server, struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     *s = (struct snapshots){.server = server};
     if (!server_keeps_databases_there(server)) return SYNC_OK;
     s->buckets = calloc(SNAPSHOT_BUCKETS, sizeof(struct dirty *));
     if (s->buckets == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the table of changed databases");
-    (void)pthread_mutex_init(&s->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&s->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&s->lock, &s->changed);
     s->walk_due = true;
     s->enabled = true;
     return SYNC_OK;

@@ -4,6 +4,7 @@
 #include "server/objects.h"
 #include "server/system.h"
 #include "server/version.h"
+#include "server/waiting.h"
 #include "storage/objects/object_race.h"
 
 #include <errno.h>
@@ -65,14 +66,7 @@ static bool is_stopping(struct coordinator *c)
 /* False when it is time to end. */
 static bool wait_a_while(struct coordinator *c, uint32_t ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(ms);
     pthread_mutex_lock(&c->lock);
     while (!is_stopping(c) && pthread_cond_timedwait(&c->changed, &c->lock, &until) != ETIMEDOUT) continue;
     pthread_mutex_unlock(&c->lock);
@@ -233,7 +227,6 @@ static void *start(void *arg)
 
 static void set_up(struct coordinator *c, struct server *s)
 {
-    pthread_condattr_t monotonic;
     c->server = s;
     c->config = &s->config->coordinator;
     c->cluster = (struct cluster){.server = s,
@@ -249,11 +242,7 @@ static void set_up(struct coordinator *c, struct server *s)
     (void)snprintf(c->cluster.root, sizeof c->cluster.root, "%s%s/", CLUSTER_WORK_ROOT_KEY,
                    c->cluster.namespace_name);
     make_worker_id(c);
-    (void)pthread_mutex_init(&c->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&c->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&c->lock, &c->changed);
 }
 
 enum sync_err coordinator_new(struct server *s, struct coordinator **ret, struct err_ctx *ec)

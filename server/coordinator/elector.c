@@ -2,6 +2,7 @@
 
 #include "server/coordinator/alarm.h"
 #include "server/system.h"
+#include "server/waiting.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -142,16 +143,11 @@ static void *run(void *arg)
 enum sync_err elector_start(const struct elector_config *cfg, struct elector **ret, struct err_ctx *ec)
 {
     struct elector *el = calloc(1, sizeof *el);
-    pthread_condattr_t monotonic;
     if (el == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for an election");
     el->cfg = *cfg;
     el->alarm = (struct wake_alarm){-1, -1};
     el->answered_end = &el->answered;
-    (void)pthread_mutex_init(&el->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&el->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&el->lock, &el->changed);
     enum sync_err rc = alarm_open(&el->alarm, ec);
     if (rc == SYNC_OK) rc = election_new(&el->cfg.election, &el->cfg.site.self, &el->election, ec);
     *ret = el; /* before its thread tells anybody anything */
@@ -174,16 +170,9 @@ void elector_ask(struct elector *el, enum election_input_kind kind)
 
 void elector_leave(struct elector *el, uint32_t within_ms)
 {
-    struct timespec until;
     if (!el->thread_started) return;
     elector_ask(el, ELECTION_LEAVE); /* a second time does nothing */
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += within_ms / 1000;
-    until.tv_nsec += (long)(within_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(within_ms);
     pthread_mutex_lock(&el->lock);
     while (!el->gone && pthread_cond_timedwait(&el->changed, &el->lock, &until) != ETIMEDOUT) continue;
     el->abandoned = true;

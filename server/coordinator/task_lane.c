@@ -3,6 +3,7 @@
 #include "server/coordinator/elector.h"
 #include "server/job.h"
 #include "server/system.h"
+#include "server/waiting.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,14 +57,7 @@ static void run_once(struct task_lane *l, const struct task_run *run)
 /* Until it is time for the next run, or the lead is over. */
 static void rest(struct task_lane *l)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(l->task.interval_ms / 1000);
-    until.tv_nsec += (long)(l->task.interval_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(l->task.interval_ms);
     pthread_mutex_lock(&l->lock);
     while (!atomic_load(&l->stop) && !l->closing &&
            pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)
@@ -104,13 +98,8 @@ static void *work(void *arg)
 enum sync_err task_lane_start(struct task_lane *l, const struct task *task, const struct logger *logger,
                               struct coordinator_metrics *metrics, struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     *l = (struct task_lane){.task = *task, .logger = *logger, .metrics = metrics};
-    (void)pthread_mutex_init(&l->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&l->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&l->lock, &l->changed);
     enum sync_err rc = thread_start(&l->thread, "cluster-task", work, l, ec);
     l->started = rc == SYNC_OK;
     return rc;

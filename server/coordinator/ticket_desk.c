@@ -2,6 +2,7 @@
 
 #include "server/job.h"
 #include "server/system.h"
+#include "server/waiting.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -145,14 +146,7 @@ static uint64_t wait_ms(const struct ticket_desk *d)
 
 static void rest(struct ticket_desk *d, uint64_t ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = wait_until_ms(ms);
     pthread_mutex_lock(&d->lock);
     while (!d->kicked && !atomic_load(&d->stop) &&
            pthread_cond_timedwait(&d->changed, &d->lock, &until) != ETIMEDOUT)
@@ -179,14 +173,9 @@ enum sync_err ticket_desk_start(struct ticket_desk *d, const struct cluster *clu
                                 const struct task *tasks, size_t task_count, uint32_t timeout_ms,
                                 struct err_ctx *ec)
 {
-    pthread_condattr_t monotonic;
     *d = (struct ticket_desk){
         .cluster = cluster, .tasks = tasks, .task_count = task_count, .timeout_ms = timeout_ms};
-    (void)pthread_mutex_init(&d->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&d->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    wait_init(&d->lock, &d->changed);
     enum sync_err rc = thread_start(&d->thread, "tickets", run, d, ec);
     d->started = rc == SYNC_OK;
     return rc;

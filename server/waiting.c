@@ -1,0 +1,30 @@
+#include "server/waiting.h"
+
+enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
+
+void wait_init(pthread_mutex_t *lock, pthread_cond_t *changed)
+{
+    /* None of these fails on Linux with such attributes. */
+    pthread_condattr_t monotonic;
+    (void)pthread_mutex_init(lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+}
+
+struct timespec wait_until_ms(uint64_t from_now_ms)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* there is one */
+    return wait_later(now, from_now_ms);
+}
+
+struct timespec wait_later(struct timespec t, uint64_t by_ms)
+{
+    t.tv_sec += (time_t)(by_ms / 1000);
+    t.tv_nsec += (long)(by_ms % 1000) * NS_PER_MS;
+    t.tv_sec += t.tv_nsec / NS_PER_S;
+    t.tv_nsec %= NS_PER_S;
+    return t;
+}
