@@ -282,11 +282,11 @@ void coordinator_stop(struct coordinator *c, uint32_t within_ms)
     for (size_t i = 0; i < c->task_count; i++) task_lane_stop(&c->lanes[i]);
     for (size_t i = 0; i < c->election_count; i++) elector_ask(c->elections[i].elector, ELECTION_LEAVE);
     for (size_t i = 0; i < c->election_count; i++) elector_leave(c->elections[i].elector, within_ms);
+    pthread_mutex_lock(&c->lock);
+    c->state = COORDINATOR_STOPPED; /* from here on no hint kicks the desk, which is about to go */
+    pthread_mutex_unlock(&c->lock);
     ticket_desk_stop(&c->desk);
     io_pool_stop(&c->pool); /* hints of the leaving go out */
-    pthread_mutex_lock(&c->lock);
-    c->state = COORDINATOR_STOPPED;
-    pthread_mutex_unlock(&c->lock);
 }
 
 void coordinator_free(struct coordinator *c)
