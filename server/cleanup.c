@@ -8,10 +8,8 @@
 #include "storage/snapshot_note.h"
 #include "storage/snapshots/snapshot_sweep.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 enum {
     CLEANUP_CALL_MS = 60000,
@@ -124,21 +122,16 @@ static void clean_up(struct cleanup *c)
 {
     char text[CLEANUP_TEXT_MAX];
     struct err_ctx ec;
-    enum sync_err rc = cleanup_own(c->server, &c->cancel, text, sizeof text, &ec);
+    enum sync_err rc = cleanup_own(c->server, &c->stopping, text, sizeof text, &ec);
     tell(c, "databases", rc, text, &ec);
-    rc = cleanup_common(c->server, &c->cancel, text, sizeof text, &ec);
+    rc = cleanup_common(c->server, &c->stopping, text, sizeof text, &ec);
     tell(c, "store", rc, text, &ec);
 }
 
 /* False when it is time to end. */
 static bool sleep_for(struct cleanup *c, uint64_t ms)
 {
-    struct timespec until = wait_until_ms(ms);
-    pthread_mutex_lock(&c->lock);
-    while (!c->stopping && pthread_cond_timedwait(&c->changed, &c->lock, &until) != ETIMEDOUT) continue;
-    bool go_on = !c->stopping;
-    pthread_mutex_unlock(&c->lock);
-    return go_on;
+    return wait_unless_stopped(&c->lock, &c->changed, &c->stopping, ms);
 }
 
 static void *run(void *arg)
@@ -166,11 +159,7 @@ enum sync_err cleanup_start(struct cleanup *c, struct server *server, struct err
 void cleanup_stop(struct cleanup *c)
 {
     if (c->server == NULL) return;
-    pthread_mutex_lock(&c->lock);
-    c->stopping = true;
-    atomic_store(&c->cancel, true);
-    pthread_cond_broadcast(&c->changed);
-    pthread_mutex_unlock(&c->lock);
+    wait_stop(&c->lock, &c->changed, &c->stopping);
     if (c->thread_started) pthread_join(c->thread, NULL);
     leftovers_deinit(&c->leftovers);
     (void)pthread_cond_destroy(&c->changed);

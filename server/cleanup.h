@@ -33,10 +33,9 @@ struct cleanup {
     struct server *server;
     pthread_t thread;
     bool thread_started;
-    atomic_bool cancel;   /* ends calls of the thread */
+    atomic_bool stopping; /* cancels calls of the thread */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    bool stopping;
     bool common_runs;           /* cleanup_common(), on some thread: the next one is that one's alone */
     struct leftovers leftovers; /* as it saw them last time */
 };

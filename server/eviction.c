@@ -11,9 +11,7 @@
 #include "storage/snapshot_note.h"
 #include "storage/snapshots/snapshot_name.h"
 
-#include <errno.h>
 #include <string.h>
-#include <time.h>
 
 enum { EVICT_CALL_MS = 20000 };
 
@@ -22,11 +20,6 @@ struct proof {
     struct stamp last;
     struct snapshot_note note;
 };
-
-static uint64_t now_ms(void)
-{
-    return system_monotonic_ns() / 1000000;
-}
 
 static bool is_stopping(const struct eviction *e)
 {
@@ -173,8 +166,9 @@ static enum sync_err evict(struct eviction *e, struct slice database, struct err
     uint64_t steps = 0;
     enum sync_err rc = prove(e, database, &proof, &proved, ec);
     if (rc != SYNC_OK || !proved) return rc;
-    if (is_stopping(e) || !presence_begin_evicting(&s->presence, database, now_ms(), idle_ms)) return SYNC_OK;
-    uint64_t began_ms = now_ms();
+    if (is_stopping(e) || !presence_begin_evicting(&s->presence, database, system_monotonic_ms(), idle_ms))
+        return SYNC_OK;
+    uint64_t began_ms = system_monotonic_ms();
     rc = call(e, database, &proof, run_leave, &leaving, ec);
     if (rc == SYNC_OK && leaving) {
         counter_add(&s->metrics.snapshot.evictions, 1);
@@ -184,7 +178,7 @@ static enum sync_err evict(struct eviction *e, struct slice database, struct err
     presence_evicted(&s->presence, database, leaving);
     if (leaving)
         log_info(&s->logger, LOG_STORAGE, "evict.done", LOG_SLICE("db", database), LOG_U64("steps", steps),
-                 LOG_U64("ms", now_ms() - began_ms), LOG_BOOL("wanted", wanted));
+                 LOG_U64("ms", system_monotonic_ms() - began_ms), LOG_BOOL("wanted", wanted));
     return rc;
 }
 
@@ -211,7 +205,7 @@ static void sweep_shard(struct eviction *e, struct shard *shard)
         memcpy(name, next, next_len);
         len = next_len;
         struct slice database = slice_of(name, len);
-        if (!presence_begin_evicting(&e->server->presence, database, now_ms(), 0)) continue;
+        if (!presence_begin_evicting(&e->server->presence, database, system_monotonic_ms(), 0)) continue;
         rc = remove_all(e, database, &steps, &ec);
         presence_evicted(&e->server->presence, database, true);
         if (rc != SYNC_OK && rc != SYNC_EBUSY) tell_failure(e, database, &ec);
@@ -234,7 +228,7 @@ static bool evict_shard(struct eviction *e, struct shard *shard)
         memcpy(name, next, next_len);
         len = next_len;
         struct slice database = slice_of(name, len);
-        if (!presence_is_idle(&e->server->presence, database, now_ms(),
+        if (!presence_is_idle(&e->server->presence, database, system_monotonic_ms(),
                               e->server->config->object.evict_idle_ms))
             continue;
         rc = evict(e, database, &ec);
@@ -259,11 +253,7 @@ static bool wait_a_while(struct eviction *e)
     uint64_t wait_ms = e->server->config->object.evict_idle_ms / 4;
     if (wait_ms < EVICT_ROUND_MS_MIN) wait_ms = EVICT_ROUND_MS_MIN;
     if (wait_ms > EVICT_ROUND_MS_MAX) wait_ms = EVICT_ROUND_MS_MAX;
-    struct timespec until = wait_until_ms(wait_ms);
-    pthread_mutex_lock(&e->lock);
-    while (!is_stopping(e) && pthread_cond_timedwait(&e->changed, &e->lock, &until) != ETIMEDOUT) continue;
-    pthread_mutex_unlock(&e->lock);
-    return !is_stopping(e);
+    return wait_unless_stopped(&e->lock, &e->changed, &e->stopping, wait_ms);
 }
 
 static void *run(void *arg)
@@ -293,10 +283,7 @@ enum sync_err eviction_start(struct eviction *e, struct server *server, struct e
 void eviction_stop(struct eviction *e)
 {
     if (!e->started) return;
-    pthread_mutex_lock(&e->lock);
-    atomic_store(&e->stopping, true);
-    pthread_cond_broadcast(&e->changed);
-    pthread_mutex_unlock(&e->lock);
+    wait_stop(&e->lock, &e->changed, &e->stopping);
     pthread_join(e->thread, NULL);
     (void)pthread_cond_destroy(&e->changed);
     (void)pthread_mutex_destroy(&e->lock);

@@ -7,10 +7,8 @@
 #include "server/waiting.h"
 #include "storage/sharedlog/log_plan.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -19,11 +17,6 @@ enum {
     CALL_MS = 120000, /* one request: a segment goes up as one */
     NICENESS = 10,
 };
-
-static uint64_t now_ms(void)
-{
-    return system_monotonic_ns() / 1000000;
-}
 
 static struct server *server_of(const struct log_cleaner *c)
 {
@@ -39,18 +32,13 @@ static const struct config_object *config_of(const struct log_cleaner *c)
 static bool pause_for(struct log_cleaner *c, uint64_t wait_ms)
 {
     struct shared_log *l = c->log;
-    struct timespec until = wait_until_ms(wait_ms);
-    pthread_mutex_lock(&l->lock);
-    while (!atomic_load(&l->stopping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)
-        continue;
-    pthread_mutex_unlock(&l->lock);
-    return !atomic_load(&l->stopping);
+    return wait_unless_stopped(&l->lock, &l->changed, &l->stopping, wait_ms);
 }
 
 static bool may_delete(void *arg)
 {
     struct log_cleaner *c = arg;
-    uint64_t now = now_ms(), apart_ms = 1000 / config_of(c)->log_deletes_per_s;
+    uint64_t now = system_monotonic_ms(), apart_ms = 1000 / config_of(c)->log_deletes_per_s;
     uint64_t next = c->deleted_ms + apart_ms;
     c->deleted_ms = next > now ? next : now;
     return next <= now ? !atomic_load(&c->log->stopping) : pause_for(c, next - now);
@@ -153,10 +141,10 @@ static bool is_due(const struct log_cleaner *c, uint32_t partition, uint64_t wai
 static void *run(void *arg)
 {
     struct log_cleaner *c = arg;
-    uint64_t cleaned_ms = now_ms(), tidied_ms = cleaned_ms;
+    uint64_t cleaned_ms = system_monotonic_ms(), tidied_ms = cleaned_ms;
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread alone, as Linux has it */
     while (pause_for(c, c->failures > 0 ? RETRY_MS : LOOK_MS)) {
-        bool weigh = now_ms() - cleaned_ms >= config_of(c)->log_clean_ms;
+        bool weigh = system_monotonic_ms() - cleaned_ms >= config_of(c)->log_clean_ms;
         enum sync_err rc = SYNC_OK;
         struct err_ctx ec;
         pthread_mutex_lock(&c->lock);
@@ -164,13 +152,14 @@ static void *run(void *arg)
             struct log_tidy_result r;
             rc = fill(c, i, &ec);
             if (rc != SYNC_OK || c->fan_in == 0) continue;
-            if ((!weigh && !is_due(c, i, now_ms() - tidied_ms)) || atomic_load(&c->log->uploaders[i].lost))
+            if ((!weigh && !is_due(c, i, system_monotonic_ms() - tidied_ms)) ||
+                atomic_load(&c->log->uploaders[i].lost))
                 continue;
             rc = tidy_part(c, i, weigh, &r, &ec);
-            tidied_ms = now_ms();
+            tidied_ms = system_monotonic_ms();
         }
         pthread_mutex_unlock(&c->lock);
-        if (weigh && rc == SYNC_OK) cleaned_ms = now_ms();
+        if (weigh && rc == SYNC_OK) cleaned_ms = system_monotonic_ms();
         c->failures = rc == SYNC_OK || rc == SYNC_ECANCELED ? 0 : c->failures + 1;
         if (c->failures > 0)
             log_warn(&server_of(c)->logger, LOG_STORAGE, "log.not_tidied", LOG_U64("failures", c->failures),
@@ -207,7 +196,7 @@ enum sync_err log_cleaner_start(struct log_cleaner *c, struct shared_log *log, s
                                             .fan_in = c->fan_in,
                                             .thin_bytes_min = object->segment_bytes / 1024,
                                             .grace_ms = object->log_grace_ms,
-                                            .now_ms = now_ms,
+                                            .now_ms = system_monotonic_ms,
                                             .may_delete = may_delete,
                                             .arg = c};
         if (c->fan_in > 0) rc = log_tidy_new(&cfg, &c->parts[c->count].tidy, ec);

@@ -9,8 +9,6 @@
 #include "storage/objects/object_s3.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <time.h>
 
 #define X(constant, value) static_assert((int)OBJECT_CALL_##constant == (int)OBJECT_OP_##constant, value);
 OBJECT_CALL_MAP(X)
@@ -109,17 +107,6 @@ static enum sync_err try_once(struct objects *o, struct err_ctx *ec)
     return SYNC_OK;
 }
 
-/* False when it is time to end. */
-static bool wait_a_while(struct objects *o)
-{
-    struct timespec until = wait_until_ms(OBJECTS_RETRY_MS);
-    pthread_mutex_lock(&o->lock);
-    while (!atomic_load(&o->stopping) && pthread_cond_timedwait(&o->changed, &o->lock, &until) != ETIMEDOUT)
-        continue;
-    pthread_mutex_unlock(&o->lock);
-    return !atomic_load(&o->stopping);
-}
-
 static void warn_unusable(struct objects *o, const struct err_ctx *why)
 {
     log_error(&o->server->logger, LOG_STORAGE, "object.unusable", LOG_FAILURE(why),
@@ -131,7 +118,7 @@ static void *run(void *arg)
 {
     struct objects *o = arg;
     struct err_ctx ec;
-    while (wait_a_while(o)) {
+    while (wait_unless_stopped(&o->lock, &o->changed, &o->stopping, OBJECTS_RETRY_MS)) {
         enum sync_err rc = try_once(o, &ec);
         if (rc == SYNC_OK || rc == SYNC_ECANCELED) break;
         warn_unusable(o, &ec);
@@ -163,10 +150,7 @@ void objects_stop_jobs(struct objects *o)
 void objects_stop(struct objects *o)
 {
     if (!o->started) return;
-    pthread_mutex_lock(&o->lock);
-    atomic_store(&o->stopping, true);
-    pthread_cond_broadcast(&o->changed);
-    pthread_mutex_unlock(&o->lock);
+    wait_stop(&o->lock, &o->changed, &o->stopping);
     if (o->thread_started) pthread_join(o->thread, NULL);
     worker_pool_stop(&o->pool);
     object_store_close(o->store);

@@ -23,11 +23,6 @@ struct presence_entry {
     char name[];
 };
 
-static uint64_t now_ms(void)
-{
-    return system_monotonic_ns() / 1000000;
-}
-
 /* ---- the table; the lock is held */
 
 static struct presence_entry **place_of(struct presence *p, struct slice name)
@@ -64,7 +59,7 @@ static void drop(struct presence *p, struct presence_entry *e)
 /* Nobody is in it any more. */
 static void became_idle(struct presence *p, struct presence_entry *e)
 {
-    e->used_ms = now_ms();
+    e->used_ms = system_monotonic_ms();
     link_idle(p, e);
     if (p->idle_count <= PRESENCE_IDLE_MAX) return;
     struct presence_entry *oldest = p->oldest;
@@ -80,7 +75,7 @@ static struct presence_entry *add(struct presence *p, struct slice name)
     e->name_len = name.len;
     memcpy(e->name, name.bytes, name.len);
     e->waiters_end = &e->waiters;
-    e->used_ms = now_ms();
+    e->used_ms = system_monotonic_ms();
     *place_of(p, name) = e;
     return e;
 }
@@ -308,7 +303,7 @@ enum sync_err presence_start(struct presence *p, struct server *server, struct e
     p->buckets = calloc(PRESENCE_BUCKETS, sizeof *p->buckets);
     if (p->buckets == NULL) return err_set(ec, SYNC_ENOMEM, "no memory for the table of databases");
     (void)pthread_mutex_init(&p->lock, NULL);
-    p->forgotten_ms = now_ms();
+    p->forgotten_ms = system_monotonic_ms();
     p->enabled = true;
     return SYNC_OK;
 }

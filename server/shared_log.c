@@ -8,10 +8,8 @@
 #include "storage/sharedlog/log_names.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -74,17 +72,6 @@ static enum sync_err open_log(struct shared_log *l, struct err_ctx *ec)
     return rc;
 }
 
-/* False when it is time to end. */
-static bool wait_a_while(struct shared_log *l)
-{
-    struct timespec until = wait_until_ms(OPEN_RETRY_MS);
-    pthread_mutex_lock(&l->lock);
-    while (!atomic_load(&l->stopping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)
-        continue;
-    pthread_mutex_unlock(&l->lock);
-    return !atomic_load(&l->stopping);
-}
-
 static void *open_later(void *arg)
 {
     struct shared_log *l = arg;
@@ -95,7 +82,7 @@ static void *open_later(void *arg)
         if (rc == SYNC_OK || rc == SYNC_ECANCELED) break;
         log_error(&l->server->logger, LOG_STORAGE, "log.not_open", LOG_FAILURE(&ec),
                   LOG_STR("next", "nothing is uploaded; tried again in a few seconds"));
-    } while (wait_a_while(l));
+    } while (wait_unless_stopped(&l->lock, &l->changed, &l->stopping, OPEN_RETRY_MS));
     return NULL;
 }
 
@@ -115,10 +102,7 @@ enum sync_err shared_log_start(struct shared_log *l, struct server *server, stru
 void shared_log_stop_threads(struct shared_log *l)
 {
     if (!l->started) return;
-    pthread_mutex_lock(&l->lock);
-    atomic_store(&l->stopping, true);
-    pthread_cond_broadcast(&l->changed);
-    pthread_mutex_unlock(&l->lock);
+    wait_stop(&l->lock, &l->changed, &l->stopping);
     if (l->opener_started) {
         atomic_store(&l->canceled, true);
         pthread_join(l->opener, NULL);

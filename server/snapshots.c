@@ -26,11 +26,6 @@ struct dirty {
     char name[];
 };
 
-static uint64_t now_ms(void)
-{
-    return system_monotonic_ns() / 1000000;
-}
-
 /* ---- the table; the lock is held */
 
 static struct dirty **place_of(struct snapshots *s, struct slice name)
@@ -49,7 +44,7 @@ static struct dirty *find_or_add(struct snapshots *s, struct slice name)
         s->walk_due = true;
         return NULL;
     }
-    d->first_ms = d->last_ms = now_ms();
+    d->first_ms = d->last_ms = system_monotonic_ms();
     d->name_len = name.len;
     memcpy(d->name, name.bytes, name.len);
     *at = d;
@@ -128,8 +123,8 @@ void snapshots_note(struct snapshots *s, struct slice database, uint64_t facts)
     struct dirty *d = find_or_add(s, database);
     if (d != NULL) {
         bool was_full = d->facts >= cfg->snapshot_changes;
-        if (d->facts == 0) d->first_ms = now_ms();
-        d->last_ms = now_ms();
+        if (d->facts == 0) d->first_ms = system_monotonic_ms();
+        d->last_ms = system_monotonic_ms();
         d->facts += facts;
         if (!was_full && d->facts >= cfg->snapshot_changes) pthread_cond_broadcast(&s->changed);
     }
@@ -171,7 +166,7 @@ enum sync_err snapshots_take_round(struct snapshots *s, const atomic_bool *stop,
     *ret_taken = *ret_failed = 0;
     if (!s->enabled) return SYNC_OK;
     pthread_mutex_lock(&s->lock);
-    s->round_ms = now_ms();
+    s->round_ms = system_monotonic_ms();
     s->round_taken = s->round_failed = 0;
     pthread_cond_broadcast(&s->changed);
     while (!s->stopping && !atomic_load(stop) && round_is_open(s)) wait_for_ms(s, ROUND_POLL_MS);
@@ -223,12 +218,12 @@ static void take_one(struct snapshots *s, struct dirty *d)
         s->round_failed++;
     d->taking = false;
     if (rc != SYNC_OK) {
-        d->not_before_ms = now_ms() + SNAPSHOT_RETRY_MS;
+        d->not_before_ms = system_monotonic_ms() + SNAPSHOT_RETRY_MS;
     } else if (d->facts == facts && !d->now) {
         remove_entry(s, name);
     } else { /* what came while it was taken is for the next one */
         d->facts -= facts;
-        d->first_ms = now_ms();
+        d->first_ms = system_monotonic_ms();
     }
 }
 
@@ -272,7 +267,7 @@ static void *run(void *arg)
     struct snapshots *s = arg;
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
-        uint64_t now = now_ms(), wake_ms = now + WAIT_MS_MAX;
+        uint64_t now = system_monotonic_ms(), wake_ms = now + WAIT_MS_MAX;
         struct dirty *d = NULL;
         if (s->walk_due && !s->walking && s->count < SNAPSHOT_DIRTY_MAX / 2)
             walk(s);

@@ -23,6 +23,11 @@ uint64_t system_monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t system_monotonic_ms(void)
+{
+    return system_monotonic_ns() / 1000000;
+}
+
 uint64_t system_boot_ms(void)
 {
     return clock_ns(CLOCK_BOOTTIME) / 1000000u;

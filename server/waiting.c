@@ -1,5 +1,7 @@
 #include "server/waiting.h"
 
+#include <errno.h>
+
 enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 void wait_init(pthread_mutex_t *lock, pthread_cond_t *changed)
@@ -11,6 +13,24 @@ void wait_init(pthread_mutex_t *lock, pthread_cond_t *changed)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
+}
+
+bool wait_unless_stopped(pthread_mutex_t *lock, pthread_cond_t *changed, const atomic_bool *stopping,
+                         uint64_t ms)
+{
+    struct timespec until = wait_until_ms(ms);
+    pthread_mutex_lock(lock);
+    while (!atomic_load(stopping) && pthread_cond_timedwait(changed, lock, &until) != ETIMEDOUT) continue;
+    pthread_mutex_unlock(lock);
+    return !atomic_load(stopping);
+}
+
+void wait_stop(pthread_mutex_t *lock, pthread_cond_t *changed, atomic_bool *stopping)
+{
+    pthread_mutex_lock(lock);
+    atomic_store(stopping, true);
+    pthread_cond_broadcast(changed);
+    pthread_mutex_unlock(lock);
 }
 
 struct timespec wait_until_ms(uint64_t from_now_ms)

@@ -24,8 +24,8 @@ void ws_pong(struct ws *w, const void *payload, size_t len);
 void ws_closed(struct ws *w); /* takes NULL; frees it */
 
 /* Does what is due; returns when it is to be called next. */
-void ws_push_turn(struct ws *w); /* asked for by loop_push_at() */
 uint64_t ws_tick(struct ws *w, uint64_t now_ms);
+void ws_push_turn(struct ws *w); /* asked for by loop_push_at() */
 
 /* Tells the hooks that the session is over, if they have not been told. */
 void ws_say_goodbye(struct ws *w);

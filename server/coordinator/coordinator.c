@@ -7,11 +7,9 @@
 #include "server/waiting.h"
 #include "storage/objects/object_race.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -63,16 +61,6 @@ static bool is_stopping(struct coordinator *c)
     return atomic_load(&c->stopping);
 }
 
-/* False when it is time to end. */
-static bool wait_a_while(struct coordinator *c, uint32_t ms)
-{
-    struct timespec until = wait_until_ms(ms);
-    pthread_mutex_lock(&c->lock);
-    while (!is_stopping(c) && pthread_cond_timedwait(&c->changed, &c->lock, &until) != ETIMEDOUT) continue;
-    pthread_mutex_unlock(&c->lock);
-    return !is_stopping(c);
-}
-
 /* That one conditional write after the other holds was asked when the store was opened; here they race. */
 static enum sync_err ask_store(struct coordinator *c, struct err_ctx *ec)
 {
@@ -91,7 +79,7 @@ static enum sync_err ask_store_until_it_answers(struct coordinator *c, struct er
         if (rc == SYNC_OK || rc == SYNC_ECONFIG || is_stopping(c)) return rc;
         log_warn(&c->cluster.logger, LOG_SERVICE, "coordinator.store_silent", LOG_FAILURE(ec),
                  LOG_U64("retry_ms", wait_ms), LOG_STR("next", "no election before the store has answered"));
-        if (!wait_a_while(c, wait_ms)) return SYNC_ECANCELED;
+        if (!wait_unless_stopped(&c->lock, &c->changed, &c->stopping, wait_ms)) return SYNC_ECANCELED;
         wait_ms = wait_ms * 2 < PROBE_WAIT_LAST_MS ? wait_ms * 2 : PROBE_WAIT_LAST_MS;
     }
 }
@@ -273,10 +261,7 @@ enum sync_err coordinator_start(struct coordinator *c, struct err_ctx *ec)
 void coordinator_stop(struct coordinator *c, uint32_t within_ms)
 {
     if (c == NULL) return;
-    pthread_mutex_lock(&c->lock);
-    atomic_store(&c->stopping, true);
-    pthread_cond_broadcast(&c->changed);
-    pthread_mutex_unlock(&c->lock);
+    wait_stop(&c->lock, &c->changed, &c->stopping);
     if (c->starter_started) pthread_join(c->starter, NULL);
     c->starter_started = false;
     for (size_t i = 0; i < c->task_count; i++) task_lane_stop(&c->lanes[i]);

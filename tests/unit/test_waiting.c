@@ -33,3 +33,32 @@ Test(waiting, a_wait_ends_by_the_monotonic_clock)
     pthread_cond_destroy(&changed);
     pthread_mutex_destroy(&lock);
 }
+
+struct sleeper {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    atomic_bool stopping;
+    bool went_on;
+};
+
+static void *sleep_long(void *arg)
+{
+    struct sleeper *s = arg;
+    s->went_on = wait_unless_stopped(&s->lock, &s->changed, &s->stopping, 600000);
+    return NULL;
+}
+
+Test(waiting, whoever_waits_is_told_when_it_is_time_to_end)
+{
+    struct sleeper s = {.went_on = true};
+    pthread_t thread;
+    wait_init(&s.lock, &s.changed);
+    cr_assert(wait_unless_stopped(&s.lock, &s.changed, &s.stopping, 1), "only the time has passed");
+    cr_assert_eq(pthread_create(&thread, NULL, sleep_long, &s), 0);
+    wait_stop(&s.lock, &s.changed, &s.stopping); /* before it waits, or while it does */
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_not(s.went_on);
+    cr_assert_not(wait_unless_stopped(&s.lock, &s.changed, &s.stopping, 600000), "nor afterwards");
+    pthread_cond_destroy(&s.changed);
+    pthread_mutex_destroy(&s.lock);
+}
