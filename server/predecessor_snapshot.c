@@ -150,11 +150,21 @@ struct stream {
     uint64_t chunks;
 };
 
+/* As far as it has said by now. */
+static enum sync_err check_database(const struct stream *s, struct err_ctx *ec)
+{
+    struct slice named = slice_of(s->split.named, s->split.named_len);
+    if (!s->split.has_named || slice_eq(named, s->p->database)) return SYNC_OK;
+    return err_set(ec, SYNC_EBADMSG, "it is of database %.*s", SLICE_ARG(named));
+}
+
 static enum sync_err on_chunk(void *arg, struct slice text, struct err_ctx *ec)
 {
     struct stream *s = arg;
     bool end = false;
-    enum sync_err rc = predecessor_chunk(s->p, s->reader, text, s->result, &end, ec);
+    enum sync_err rc = check_database(s, ec); /* before any of it is merged; mostly it is said first */
+    if (rc != SYNC_OK) return rc;
+    rc = predecessor_chunk(s->p, s->reader, text, s->result, &end, ec);
     if (rc == SYNC_EBADMSG || rc == SYNC_ELIMIT) err_wrap(ec, "chunk %llu", (unsigned long long)s->chunks);
     s->chunks++;
     s->ended = s->ended || end;
@@ -197,10 +207,7 @@ static enum sync_err finish(struct stream *s, struct err_ctx *ec)
     if (!s->is_plain && !s->gzip_ended) return err_set(ec, SYNC_EBADMSG, "it is cut");
     enum sync_err rc = json_split_end(&s->split, ec);
     if (rc == SYNC_OK && !s->ended) rc = err_set(ec, SYNC_EBADMSG, "its last chunk is missing");
-    if (rc == SYNC_OK && s->split.has_named &&
-        !slice_eq(slice_of(s->split.named, s->split.named_len), s->p->database))
-        rc = err_set(ec, SYNC_EBADMSG, "it is of database %.*s", (int)s->split.named_len, s->split.named);
-    return rc;
+    return rc == SYNC_OK ? check_database(s, ec) : rc;
 }
 
 enum sync_err predecessor_snapshot(const struct predecessor_import *p, struct slice key,

@@ -157,8 +157,8 @@ static const char *cells(const char *database)
     return fixture_facts(&x, database, FACT_CELL, &arena);
 }
 
-#define SNAPSHOT                                                                                             \
-    "{\"snapshotId\":\"s\",\"databaseId\":\"org:app\",\"timestamp\":5,\"chunks\":["                          \
+#define SNAPSHOT(database)                                                                                   \
+    "{\"snapshotId\":\"s\",\"databaseId\":\"" database "\",\"timestamp\":5,\"chunks\":["                     \
     "{\"type\":\"header\",\"siteId\":\"" SITE "\",\"hlc\":\"" HLC(                                           \
         "J") "\",\"tableCount\":1,"                                                                          \
              "\"migrationCount\":1,\"snapshotId\":\"s\",\"snapshotFormat\":1},"                              \
@@ -184,7 +184,7 @@ static const char *cells(const char *database)
 
 Test(predecessor_import, the_newest_snapshot_and_all_batches_are_merged)
 {
-    put_gzip("org/app/snapshots/0005_s.json", SNAPSHOT, 0);
+    put_gzip("org/app/snapshots/0005_s.json", SNAPSHOT("org:app"), 0);
     put_gzip("org/app/snapshots/0004_r.json", "no object", 0); /* older: not looked at */
     put("org/app/batches/0001_a.json",
         slice_str(BATCH("org:app", SET_OF(HLC("C"), CELL("1", "\"one\"", HLC("C"))))));
@@ -211,7 +211,7 @@ Test(predecessor_import, what_is_damaged_is_named_and_the_rest_comes_over)
 {
     struct err_ctx ec = {""};
     struct predecessor_result r;
-    put_gzip("app/snapshots/0009_s.json", SNAPSHOT, 20);
+    put_gzip("app/snapshots/0009_s.json", SNAPSHOT("app"), 20);
     put("app/snapshots/0008_s.json", slice_str("\x1f\x8b nonsense"));
     put("app/batches/1_json.json", slice_str("{\"changes\":[}"));
     put("app/batches/2_none.json", slice_str("{\"batchId\":\"x\"}"));
@@ -235,6 +235,20 @@ Test(predecessor_import, what_is_damaged_is_named_and_the_rest_comes_over)
     cr_assert_not_null(strstr(cells("app"), "[1] c = \"yes\""), "%s", cells("app"));
     cr_assert_eq(run("nobody", &r, &ec), SYNC_ENOTFOUND);
     cr_assert_not_null(strstr(ec.text, "no batches and no snapshots of database nobody"), "%s", ec.text);
+}
+
+Test(predecessor_import, nothing_of_another_databases_snapshot_is_merged)
+{
+    put("app/snapshots/1_s.json",
+        slice_str(
+            "{\"snapshotId\":\"s\",\"databaseId\":\"other\",\"chunks\":[{\"type\":\"header\"},"
+            "{\"type\":\"column-versions\",\"schema\":\"main\",\"table\":\"t\",\"entries\":[{\"pk\":[1],"
+            "\"column\":\"c\",\"hlc\":\"" HLC("C") "\",\"value\":1}]},{\"type\":\"footer\"}]}"));
+    struct predecessor_result r = import("app");
+    cr_assert_eq(r.complaints, 1);
+    cr_assert_not_null(strstr(complaints, "it is of database other"), "%s", complaints);
+    cr_assert_eq(r.applied, 0);
+    cr_assert_eq(r.snapshots, 0);
 }
 
 Test(predecessor_import, a_snapshot_says_what_it_does_not_understand)
