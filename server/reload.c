@@ -102,6 +102,12 @@ static enum sync_err load(struct server *s, const struct config_input *in, struc
     return rc;
 }
 
+/* What a comparison named; without memory for that it is better told than left out. */
+static struct slice named(const struct buf *options)
+{
+    return options->failed == SYNC_OK ? buf_slice(options) : slice_str("(no memory to tell which)");
+}
+
 static void report(struct server *s, const struct settings *fresh, const struct buf *restart)
 {
     struct buf changed = buf_make(CONFIG_TEXT_BYTES_MAX);
@@ -109,10 +115,10 @@ static void report(struct server *s, const struct settings *fresh, const struct 
     config_reloaded(s->settings->config, fresh->config, &changed);
     for (size_t i = 0; i < warnings->count; i++)
         log_warn(&s->logger, LOG_CONFIG, "config.warning", LOG_SLICE("text", warnings->items[i]));
-    if (restart->len > 0)
-        log_warn(&s->logger, LOG_CONFIG, "config.restart_needed", LOG_SLICE("options", buf_slice(restart)),
+    if (named(restart).len > 0)
+        log_warn(&s->logger, LOG_CONFIG, "config.restart_needed", LOG_SLICE("options", named(restart)),
                  LOG_STR("next", "they keep their values until the server is started again"));
-    log_info(&s->logger, LOG_CONFIG, "config.reloaded", LOG_SLICE("changed", buf_slice(&changed)));
+    log_info(&s->logger, LOG_CONFIG, "config.reloaded", LOG_SLICE("changed", named(&changed)));
     buf_deinit(&changed);
 }
 

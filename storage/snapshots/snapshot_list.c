@@ -3,7 +3,6 @@
 #include "core/json_text.h"
 
 #include <stdlib.h>
-#include <zlib.h>
 
 /* ---- listing */
 
@@ -125,7 +124,7 @@ static enum sync_err read_back(struct object_store *s, const struct object_call 
     return rc;
 }
 
-enum { ENDS_BYTES = 64 << 10 };
+enum { ENDS_BYTES = 2 * MEMBER_BYTES_MAX }; /* so that the first member is in it */
 
 static enum sync_err check_ends(struct object_store *s, const struct object_call *call, struct slice key,
                                 struct slice database, struct checking *c, struct err_ctx *ec)

@@ -1,5 +1,7 @@
 #include "faults.h"
 
+#include "nomem.h"
+
 #include <errno.h>
 #include <leveldb/c.h>
 #include <stdatomic.h>
@@ -11,12 +13,15 @@
 static _Atomic long calls[FAULT_COUNT]; /* since armed */
 static _Atomic long first[FAULT_COUNT], last[FAULT_COUNT];
 static _Atomic bool fired;
-static _Atomic long live_blocks;
 static _Atomic bool skip_syncs;
 
 void faults_arm(enum fault kind, long nth, long times)
 {
     atomic_store(&fired, false);
+    if (kind == FAULT_ALLOC) {
+        nomem_arm(nth, times);
+        return;
+    }
     atomic_store(&calls[kind], 0);
     atomic_store(&first[kind], nth);
     atomic_store(&last[kind], nth + times - 1);
@@ -28,7 +33,8 @@ bool faults_disarm(void)
         atomic_store(&first[i], 0);
         atomic_store(&last[i], 0);
     }
-    return atomic_load(&fired);
+    bool failed = nomem_disarm();
+    return atomic_load(&fired) || failed;
 }
 
 void faults_skip_syncs(void)
@@ -38,7 +44,7 @@ void faults_skip_syncs(void)
 
 long faults_live_blocks(void)
 {
-    return atomic_load(&live_blocks);
+    return nomem_live_blocks();
 }
 
 static bool fails(enum fault kind)
@@ -50,58 +56,6 @@ static bool fails(enum fault kind)
     return true;
 }
 
-/* ---- memory: what the linker's --wrap sends here */
-
-void *__real_malloc(size_t len);
-void *__real_calloc(size_t count, size_t len);
-void *__real_realloc(void *p, size_t len);
-char *__real_strdup(const char *text);
-void __real_free(void *p);
-void *__wrap_malloc(size_t len);
-void *__wrap_calloc(size_t count, size_t len);
-void *__wrap_realloc(void *p, size_t len);
-char *__wrap_strdup(const char *text);
-void __wrap_free(void *p);
-
-static void *counted(void *p)
-{
-    if (p != NULL) atomic_fetch_add(&live_blocks, 1);
-    return p;
-}
-
-static void *no_memory(void)
-{
-    errno = ENOMEM;
-    return NULL;
-}
-
-void *__wrap_malloc(size_t len)
-{
-    return fails(FAULT_ALLOC) ? no_memory() : counted(__real_malloc(len));
-}
-
-void *__wrap_calloc(size_t count, size_t len)
-{
-    return fails(FAULT_ALLOC) ? no_memory() : counted(__real_calloc(count, len));
-}
-
-void *__wrap_realloc(void *p, size_t len)
-{
-    if (fails(FAULT_ALLOC)) return no_memory();
-    return p == NULL ? counted(__real_realloc(NULL, len)) : __real_realloc(p, len);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails(FAULT_ALLOC) ? no_memory() : counted(__real_strdup(text));
-}
-
-void __wrap_free(void *p)
-{
-    if (p != NULL) atomic_fetch_sub(&live_blocks, 1);
-    __real_free(p);
-}
-
 /* ---- LevelDB's interface */
 
 leveldb_t *__real_leveldb_open(const leveldb_options_t *options, const char *name, char **errptr);
@@ -110,6 +64,8 @@ void __real_leveldb_write(leveldb_t *db, const leveldb_writeoptions_t *options, 
 leveldb_t *__wrap_leveldb_open(const leveldb_options_t *options, const char *name, char **errptr);
 void __wrap_leveldb_write(leveldb_t *db, const leveldb_writeoptions_t *options, leveldb_writebatch_t *batch,
                           char **errptr);
+
+char *__real_strdup(const char *text);
 
 /* LevelDB's texts are free()d by LevelDB: not counted. */
 static void set_error(char **errptr)

@@ -1,75 +1,191 @@
-/* Every allocation of ours fails once: loading then says so, and leaves nothing behind. The calls are wrapped
- * by the linker, so only our own code's count. */
+/* Every allocation on the way of the configuration fails once, from its sources to the texts that are made of
+ * it: each time that is told, and nothing is left behind (nomem.h). */
 #include "core/config.h"
 
 #include "config_input.h"
+#include "nomem.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
+#include <stdio.h>
 
-void *__real_malloc(size_t size);
-void *__real_realloc(void *block, size_t size);
-void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void __wrap_free(void *block);
-
-static int calls_until_failure = -1; /* -1: none fails */
-static int calls;
-static long live_blocks;
-
-static bool fails_now(void)
+static enum sync_err load_and_unload(const char *const *flags, const char *const *environment,
+                                     struct memory_file *files, size_t warnings, size_t hooks,
+                                     struct err_ctx *ec)
 {
-    calls++;
-    return calls_until_failure >= 0 && calls_until_failure-- == 0;
+    struct loaded_config c;
+    enum sync_err rc = load(flags, environment, files, &c, ec);
+    if (rc != SYNC_OK) return rc;
+    cr_assert_eq(c.warnings.count, warnings);
+    cr_assert_eq(c.config.hooks.chain.count, hooks);
+    config_unload(&c);
+    return SYNC_OK;
 }
 
-void *__wrap_malloc(size_t size)
-{
-    void *block = fails_now() ? NULL : __real_malloc(size);
-    live_blocks += block != NULL;
-    return block;
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    void *moved = fails_now() ? NULL : __real_realloc(block, size);
-    live_blocks += block == NULL && moved != NULL;
-    return moved;
-}
-
-void __wrap_free(void *block)
-{
-    live_blocks -= block != NULL;
-    __real_free(block);
-}
-
-static enum sync_err load_all(struct loaded_config *ret, struct err_ctx *ec)
+static enum sync_err load_all_sources(struct err_ctx *ec)
 {
     struct memory_file *files =
         FILES({"sync-coordinator.json", "{\"host\":\"h\",\"cors\":{\"origin\":[\"x\",\"y\"]}}"},
               {"t", "one\ntwo\n"});
-    return load(STRINGS("--auth-tokens-file=t", "--auth-mode=none"),
-                STRINGS("SYNC_BASE_PATH=/x", "SYNC_PROT=1"), files, ret, ec);
+    return load_and_unload(STRINGS("--auth-tokens-file=t", "--auth-mode=none"),
+                           STRINGS("SYNC_BASE_PATH=/x", "SYNC_PROT=1"), files, 4, 0, ec);
 }
 
-Test(config_fault, each_failing_allocation_is_an_error_and_leaves_nothing)
+Test(config_fault, loading_all_sources)
 {
-    struct loaded_config c;
-    struct err_ctx ec;
-    cr_assert_eq(load_all(&c, &ec), SYNC_OK);
-    cr_assert_eq(c.warnings.count, 4);
-    config_unload(&c);
-    cr_assert_eq(live_blocks, 0);
-    int all = calls;
-    cr_assert_gt(all, 5);
-    for (int i = 0; i < all; i++) {
-        ec.text[0] = '\0';
-        calls_until_failure = i;
-        enum sync_err rc = load_all(&c, &ec);
-        calls_until_failure = -1;
-        cr_assert_eq(rc, SYNC_ENOMEM, "allocation %d: %d %s", i, rc, ec.text);
-        cr_assert_eq(live_blocks, 0, "allocation %d", i);
-        cr_assert_neq(ec.text[0], '\0', "allocation %d", i);
+    nomem_each(load_all_sources);
+}
+
+/* Configuration strings longer than what an arena takes at a time, so that each text asks for memory. */
+#define X100                                                                                                 \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X1000       X100 X100 X100 X100 X100 X100 X100 X100 X100 X100
+#define LONG_CONFIG X1000 X1000 X1000 X1000 X1000
+
+static enum sync_err load_hooks_of_the_file(struct err_ctx *ec)
+{
+    struct memory_file *files =
+        FILES({"sync-coordinator.json", "{\"hooks\": [{\"path\": \"a.so\", \"config\": \"" LONG_CONFIG
+                                        "\", \"isolation\": \"process\"},"
+                                        " {\"path\": \"\\u0062.so\", \"config\": \"" LONG_CONFIG
+                                        "\", \"timeoutMs\": 50}, {\"path\": \"" LONG_CONFIG "\"}]}"});
+    return load_and_unload(STRINGS(), STRINGS(), files, 0, 3, ec);
+}
+
+static enum sync_err load_hooks_of_the_environment(struct err_ctx *ec)
+{
+    return load_and_unload(STRINGS(), STRINGS("SYNC_HOOKS=a.so:" LONG_CONFIG ";" LONG_CONFIG ";c.so"),
+                           FILES(), 0, 3, ec);
+}
+
+static enum sync_err load_hooks_of_flags(struct err_ctx *ec)
+{
+    return load_and_unload(STRINGS("--hook", "a.so:" LONG_CONFIG, "--hook=" LONG_CONFIG), STRINGS(), FILES(),
+                           0, 2, ec);
+}
+
+Test(config_fault, loading_hooks)
+{
+    nomem_each(load_hooks_of_the_file);
+    nomem_each(load_hooks_of_the_environment);
+    nomem_each(load_hooks_of_flags);
+}
+
+static enum sync_err load_long_lists(struct err_ctx *ec)
+{
+    struct memory_file *files =
+        FILES({"sync-coordinator.json", "{\"auth\":{\"tokens\":[\"" LONG_CONFIG
+                                        "\",\"\\u0061\",\"" LONG_CONFIG "\"]},\"basePath\":\"/" X1000 "\"}"},
+              {"t", LONG_CONFIG "\n" LONG_CONFIG});
+    return load_and_unload(STRINGS("--auth-tokens-file", "t"),
+                           STRINGS("SYNC_CORS_ORIGIN=https://" LONG_CONFIG ",https://" LONG_CONFIG), files, 0,
+                           0, ec);
+}
+
+Test(config_fault, loading_long_lists_and_texts)
+{
+    nomem_each(load_long_lists);
+}
+
+/* An arena asks for memory only where the block that it has is full. A text that grows moves that place
+ * through all that is loaded behind it. */
+static char padding[4097];
+
+static enum sync_err load_behind_padding(struct err_ctx *ec)
+{
+    char file[sizeof padding + 200];
+    (void)snprintf(file, sizeof file,
+                   "{\"host\":\"%s\",\"cors\":{\"origin\":[\"x\",\"\\u0079\"]},"
+                   "\"hooks\":[{\"path\":\"a\",\"config\":\"b\"},{\"path\":\"c\"}]}",
+                   padding);
+    struct memory_file *files = FILES({"sync-coordinator.json", file}, {"t", "one\ntwo\n"});
+    return load_and_unload(STRINGS("--auth-tokens-file=t", "--auth-mode=none"), STRINGS("SYNC_PROT=1"), files,
+                           4, 2, ec);
+}
+
+Test(config_fault, loading_with_a_full_block_anywhere)
+{
+    enum { ARENA_ALIGN = 16 };
+    for (size_t len = 1; len < sizeof padding; len += ARENA_ALIGN) {
+        memset(padding, 'h', len);
+        nomem_each(load_behind_padding);
     }
+}
+
+/* ---- what is made of it */
+
+static struct loaded_config one, other;
+
+static void load_two(void)
+{
+    struct err_ctx ec;
+    struct memory_file *tokens = FILES({"t", "one\ntwo\n"});
+    cr_assert_eq(
+        load(STRINGS("--hook", "a.so:" LONG_CONFIG, "--auth-tokens-file=t"), STRINGS(), tokens, &one, &ec),
+        SYNC_OK);
+    cr_assert_eq(load(STRINGS("--hook", "a.so:" LONG_CONFIG "y", "--port", "1", "--log-level=debug"),
+                      STRINGS("SYNC_CORS_ORIGIN=https://a.example"), FILES(), &other, &ec),
+                 SYNC_OK);
+}
+
+static void unload_two(void)
+{
+    config_unload(&one);
+    config_unload(&other);
+}
+
+static enum sync_err checked(struct buf *out, struct err_ctx *ec)
+{
+    enum sync_err rc = buf_check(out, ec);
+    if (rc == SYNC_OK) cr_assert_gt(out->len, 0);
+    buf_deinit(out);
+    return rc;
+}
+
+static enum sync_err write_values(struct err_ctx *ec)
+{
+    struct buf out = buf_make(CONFIG_TEXT_BYTES_MAX);
+    config_write(&one, &out);
+    return checked(&out, ec);
+}
+
+static enum sync_err write_help(struct err_ctx *ec)
+{
+    struct buf out = buf_make(CONFIG_TEXT_BYTES_MAX);
+    config_write_help(&out);
+    return checked(&out, ec);
+}
+
+static enum sync_err write_table(struct err_ctx *ec)
+{
+    struct buf out = buf_make(CONFIG_TEXT_BYTES_MAX);
+    config_write_markdown(&out);
+    return checked(&out, ec);
+}
+
+Test(config_fault, writing_it, .init = load_two, .fini = unload_two)
+{
+    nomem_each(write_values);
+    nomem_each(write_help);
+    nomem_each(write_table);
+}
+
+static enum sync_err compare_fixed(struct err_ctx *ec)
+{
+    struct buf out = buf_make(CONFIG_TEXT_BYTES_MAX);
+    config_restart_needed(&one.config, &other.config, &out);
+    return checked(&out, ec);
+}
+
+static enum sync_err compare_reloadable(struct err_ctx *ec)
+{
+    struct buf out = buf_make(CONFIG_TEXT_BYTES_MAX);
+    config_reloaded(&one.config, &other.config, &out);
+    return checked(&out, ec);
+}
+
+/* A value that found no room must not count as one that is the same. */
+Test(config_fault, comparing_two, .init = load_two, .fini = unload_two)
+{
+    nomem_each(compare_fixed);
+    nomem_each(compare_reloadable);
 }

@@ -1,89 +1,22 @@
-/* Every allocation of core's C code fails once: the 1st, then the 2nd, until none is left. Each time what was
- * asked for must say so, and as many blocks must live as before. Linked with --wrap (CMakeLists.txt), so that
- * only our own allocations count; those of the C++ reader and of libc are not ours. */
+/* Every allocation fails once on the way of a fact through core: read, judged, written. Each time what was
+ * asked for must say so, and leave nothing behind (nomem.h). The configuration's are failed in
+ * test_config_fault.c, the election's and the cluster's in test_election_nomem.c, a session's in
+ * test_session_nomem.c. */
 #include "core/change_set.h"
 #include "core/delta_writer.h"
-#include "core/election_record.h"
-#include "core/election_workers.h"
+#include "core/fact_key.h"
 #include "core/gone_tables.h"
 #include "core/message.h"
 #include "core/snapshot_writer.h"
-#include "core/ticket.h"
+#include "core/sync_metrics.h"
 
-#include "tests/unit/change_set_texts.h"
-#include "tests/unit/json_fixture.h"
+#include "change_set_texts.h"
+#include "json_fixture.h"
+#include "nomem.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-void *__real_malloc(size_t len);
-void *__real_calloc(size_t count, size_t len);
-void *__real_realloc(void *block, size_t len);
-void __real_free(void *block);
-void *__wrap_malloc(size_t len);
-void *__wrap_calloc(size_t count, size_t len);
-void *__wrap_realloc(void *block, size_t len);
-void __wrap_free(void *block);
-
-static int fail_at; /* counts down; the allocation that finds 1 fails */
-static bool has_failed;
-static long live_blocks;
-
-static bool fails_now(void)
-{
-    if (fail_at == 0 || --fail_at > 0) return false;
-    has_failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t len)
-{
-    void *block = fails_now() ? NULL : __real_malloc(len);
-    live_blocks += block != NULL;
-    return block;
-}
-
-void *__wrap_calloc(size_t count, size_t len)
-{
-    void *block = fails_now() ? NULL : __real_calloc(count, len);
-    live_blocks += block != NULL;
-    return block;
-}
-
-void *__wrap_realloc(void *block, size_t len)
-{
-    void *moved = fails_now() ? NULL : __real_realloc(block, len);
-    live_blocks += block == NULL && moved != NULL;
-    return moved;
-}
-
-void __wrap_free(void *block)
-{
-    live_blocks -= block != NULL;
-    __real_free(block);
-}
-
-enum { FAILURES_MAX = 2000 };
-
-/* Runs `job` with each of its allocations failing. It returns what it got: SYNC_OK or an error. */
-static void fail_each(enum sync_err (*job)(void))
-{
-    int failures = 0;
-    for (int at = 1; at < FAILURES_MAX; at++) {
-        long before = live_blocks;
-        fail_at = at;
-        has_failed = false;
-        enum sync_err rc = job();
-        fail_at = 0;
-        cr_assert_eq(live_blocks, before, "allocation %d leaks %ld blocks", at, live_blocks - before);
-        cr_assert_eq(rc, has_failed ? SYNC_ENOMEM : SYNC_OK, "allocation %d", at);
-        if (!has_failed) break;
-        failures++;
-    }
-    cr_assert_gt(failures, 0, "nothing was allocated");
-    cr_assert_lt(failures, FAILURES_MAX - 1);
-}
 
 /* ---- what is run; texts are made before, readers are kept */
 
@@ -129,20 +62,18 @@ static void end(void)
 
 static char *text_copy(void)
 {
-    int armed = fail_at;
-    fail_at = 0; /* the message itself is the caller's */
+    nomem_pause(); /* the message itself is the caller's */
     char *bytes = json_padded(text.bytes, text.len);
-    fail_at = armed;
+    nomem_resume();
     return bytes;
 }
 
-static enum sync_err take_change_sets(void)
+static enum sync_err take_change_sets(struct err_ctx *ec)
 {
     struct batch b = {.text = text_copy()};
-    struct err_ctx ec;
     struct json_value root = json_open(reader, b.text, text.len);
-    enum sync_err rc = change_sets_take(&root, &b, &ec);
-    if (rc == SYNC_OK) rc = json_close(reader, &ec);
+    enum sync_err rc = change_sets_take(&root, &b, ec);
+    if (rc == SYNC_OK) rc = json_close(reader, ec);
     batch_deinit(&b);
     return rc;
 }
@@ -150,16 +81,90 @@ static enum sync_err take_change_sets(void)
 Test(core_nomem, change_sets_take, .init = begin, .fini = end)
 {
     put_sets();
-    fail_each(take_change_sets);
+    nomem_each(take_change_sets);
 }
 
-static enum sync_err read_message(void)
+static enum sync_err take_one_fact(struct err_ctx *ec)
+{
+    char *bytes = text_copy();
+    struct arena arena = {0};
+    struct fact f;
+    struct json_value root = json_open(reader, bytes, text.len);
+    enum sync_err rc = fact_take(&root, &arena, &f, ec);
+    if (rc == SYNC_OK) rc = json_close(reader, ec);
+    struct buf out = buf_make(1 << 20);
+    if (rc == SYNC_OK) fact_put(&out, &f);
+    if (rc == SYNC_OK) rc = buf_check(&out, ec);
+    buf_deinit(&out);
+    arena_deinit(&arena);
+    free(bytes);
+    return rc;
+}
+
+Test(core_nomem, fact_take, .init = begin, .fini = end)
+{
+    static const char *const texts[] = {
+        CELL("[\"\\u0062\",{\"__bigint\":\"5\"}]", "\\u0063", "{\"\\u0078\":1}", HLC_A0),
+        DELETE("[\"" LONG_TEXT "\"]", HLC_A1),
+        "{\"type\":\"rename_table\",\"schema\":\"m\\u0061in\",\"table\":\"\\u0074\",\"fromTable\":"
+        "\"\\u006fld\",\"ddl\":\"ddl\",\"hlc\":\"" HLC_A2 "\",\"schemaVersion\":7}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        buf_clear(&text);
+        buf_put_str(&text, texts[i]);
+        nomem_each(take_one_fact);
+    }
+}
+
+/* ---- the key of a fact that is read back from where it was kept */
+
+static struct fact unkeyed;
+
+static enum sync_err make_key(struct err_ctx *ec)
+{
+    struct arena arena = {0};
+    struct fact f = unkeyed;
+    enum sync_err rc = fact_key_make(reader, &arena, &f, ec);
+    if (rc == SYNC_OK) cr_assert_gt(f.key.len, f.row_key_len - 1);
+    arena_deinit(&arena);
+    return rc;
+}
+
+/* Texts longer than what an arena takes at a time, so that each copy asks for memory. */
+Test(core_nomem, fact_key_make, .init = begin, .fini = end)
+{
+    enum { LONG_BYTES = 5000 };
+    struct buf name = buf_make(2 * LONG_BYTES);
+    BUF_PUT_LIT(&text, "[\"");
+    for (int i = 0; i < LONG_BYTES; i++) buf_put_char(&text, 'x');
+    BUF_PUT_LIT(&text, "\",{\"\\u0062\":1}]");
+    for (int i = 0; i < LONG_BYTES; i++) buf_put_char(&name, 'c');
+    unkeyed = (struct fact){.type = FACT_CELL, .schema = slice_str("main"), .table = slice_str("t")};
+    unkeyed.cell.pk = buf_slice(&text);
+    unkeyed.cell.column = buf_slice(&name);
+    nomem_each(make_key);
+
+    unkeyed.type = FACT_DELETE;
+    unkeyed.del = (struct delete_part){.pk = buf_slice(&text)};
+    nomem_each(make_key);
+
+    unkeyed.type = FACT_MIGRATION;
+    unkeyed.table = buf_slice(&name);
+    unkeyed.migration =
+        (struct migration_part){.type = MIGRATION_CREATE_TABLE, .schema_version = slice_str("7")};
+    nomem_each(make_key);
+    buf_deinit(&name);
+}
+
+static enum sync_err read_message(struct err_ctx *ec)
 {
     struct message m;
-    struct err_ctx ec;
-    enum sync_err rc = message_read(reader, text_copy(), text.len, &m, &ec);
-    if (rc == SYNC_OK) rc = m.changes_state.rc;
-    if (rc == SYNC_OK) rc = m.checkpoint_state.rc;
+    enum sync_err rc = message_read(reader, text_copy(), text.len, &m, ec);
+    const struct member_state *const states[] = {&m.changes_state, &m.checkpoint_state};
+    for (size_t i = 0; i < 2 && rc == SYNC_OK; i++) {
+        rc = states[i]->rc;
+        *ec = states[i]->ec;
+    }
     if (rc == SYNC_OK) cr_assert(m.has_database_id && m.has_token && m.since_state.rc == SYNC_OK);
     message_deinit(&m);
     return rc;
@@ -179,7 +184,7 @@ Test(core_nomem, message_read, .init = begin, .fini = end)
     BUF_PUT_LIT(&text, "]},\"changes\":");
     put_sets();
     BUF_PUT_LIT(&text, "}");
-    fail_each(read_message);
+    nomem_each(read_message);
 }
 
 static enum sync_err find_nothing(void *state, const struct fact *f, struct arena *arena,
@@ -198,14 +203,13 @@ static enum sync_err find_no_tombstone(void *state, const struct fact *f, struct
 
 static struct batch read_batch;
 
-static enum sync_err merge_it(void)
+static enum sync_err merge_it(struct err_ctx *ec)
 {
     const struct merge_source source = {.find = find_nothing, .find_tombstone = find_no_tombstone};
     const struct merge_rules rules = {.server_site.bytes = {1}};
     struct arena arena = {0};
     struct merge_plan plan;
-    struct err_ctx ec;
-    enum sync_err rc = merge_batch(&read_batch, &rules, &source, &arena, &plan, &ec);
+    enum sync_err rc = merge_batch(&read_batch, &rules, &source, &arena, &plan, ec);
     if (rc == SYNC_OK) cr_assert_eq(plan.result.applied, 48);
     arena_deinit(&arena);
     return rc;
@@ -223,32 +227,30 @@ static void read_the_batch(void)
 Test(core_nomem, merge_batch, .init = begin, .fini = end)
 {
     read_the_batch();
-    fail_each(merge_it);
+    nomem_each(merge_it);
     batch_deinit(&read_batch);
 }
 
-static enum sync_err write_delta(void)
+static enum sync_err write_delta(struct err_ctx *ec)
 {
     struct delta_writer w;
     struct buf out = buf_make(1 << 24);
-    struct err_ctx ec;
     delta_writer_init(&w);
     for (size_t i = 0; i < read_batch.fact_count; i++) delta_writer_add(&w, &out, &read_batch.facts[i]);
     delta_writer_finish(&w, &out);
     delta_writer_watermark(&w, &out, &read_batch.highest);
-    enum sync_err rc = buf_check(&out, &ec);
+    enum sync_err rc = buf_check(&out, ec);
     delta_writer_deinit(&w);
     buf_deinit(&out);
     return rc;
 }
 
-static enum sync_err write_snapshot_and_messages(void)
+static enum sync_err write_snapshot(struct err_ctx *ec)
 {
     struct buf out = buf_make(1 << 24);
-    struct err_ctx ec;
     const struct snapshot_header h = {.snapshot_id = slice_str("x")};
-    const struct merge_result result = {0};
     snapshot_put_header(&out, &h);
+    snapshot_put_table_start(&out, &read_batch.facts[0], 2);
     for (size_t i = 0; i < read_batch.fact_count; i++) {
         const struct fact *f = &read_batch.facts[i];
         if (f->type == FACT_MIGRATION) {
@@ -259,10 +261,34 @@ static enum sync_err write_snapshot_and_messages(void)
         f->type == FACT_CELL ? snapshot_put_cell(&out, f, true) : snapshot_put_tombstone(&out, f, 1, true);
         snapshot_end_entries(&out);
     }
+    snapshot_put_table_end(&out, slice_str("main"), slice_str("t"), 2);
+    snapshot_put_footer(&out, slice_str("x"), 1, 2, 3);
+    enum sync_err rc = buf_check(&out, ec);
+    buf_deinit(&out);
+    return rc;
+}
+
+static enum sync_err write_batch(struct err_ctx *ec)
+{
+    struct buf out = buf_make(1 << 24);
     batch_put(&out, &read_batch);
+    enum sync_err rc = buf_check(&out, ec);
+    buf_deinit(&out);
+    return rc;
+}
+
+static enum sync_err write_messages(struct err_ctx *ec)
+{
+    static const struct merge_result result;
+    static const struct site_id site;
+    struct buf out = buf_make(1 << 24);
+    message_put_handshake_ack(&out, slice_str("shop"), &site, "0123456789abcdef");
+    message_put_request_changes(&out, &site, &read_batch.highest);
     message_put_error(&out, "X", "a\"b", false);
     message_put_apply_result(&out, slice_str("1"), &result, slice_str("[{}]"));
-    enum sync_err rc = buf_check(&out, &ec);
+    message_put_pong(&out);
+    message_put_snapshot_complete(&out);
+    enum sync_err rc = buf_check(&out, ec);
     buf_deinit(&out);
     return rc;
 }
@@ -270,12 +296,14 @@ static enum sync_err write_snapshot_and_messages(void)
 Test(core_nomem, writers, .init = begin, .fini = end)
 {
     read_the_batch();
-    fail_each(write_delta);
-    fail_each(write_snapshot_and_messages);
+    nomem_each(write_delta);
+    nomem_each(write_snapshot);
+    nomem_each(write_batch);
+    nomem_each(write_messages);
     batch_deinit(&read_batch);
 }
 
-static enum sync_err replay_migrations(void)
+static enum sync_err replay_migrations(struct err_ctx *ec)
 {
     static const char key[] = "main\0t";
     struct fact f = {.type = FACT_MIGRATION, .schema = slice_str("main"), .table = slice_str("t")};
@@ -291,93 +319,39 @@ static enum sync_err replay_migrations(void)
         good = gone_tables_replay(g, &f);
     }
     gone_tables_free(g);
-    return good ? SYNC_OK : SYNC_ENOMEM;
+    return good ? SYNC_OK : err_set(ec, SYNC_ENOMEM, "a table was not noted");
 }
 
 Test(core_nomem, gone_tables)
 {
-    fail_each(replay_migrations);
+    nomem_each(replay_migrations);
 }
 
-/* ---- the election's */
+/* ---- what the server shows of itself */
 
-static enum sync_err put_records(void)
+static struct sync_metrics metrics;
+
+static enum sync_err write_metrics(struct err_ctx *ec)
 {
-    static const char *const tasks[] = {"retention", "cluster-status"};
-    struct buf out = buf_make(METADATA_BYTES_MAX);
-    struct err_ctx ec;
-    struct election_worker_record worker = {.worker_id = "worker-1", .url = "http://worker-1:8080"};
-    election_state_put(&out, "default", &(struct election_state){.epoch = 7, .leader_id = "worker-1"});
-    election_epoch_put(&out, &(struct election_epoch){.epoch = 7, .worker_id = "worker-1"});
-    election_worker_record_put(&out, &worker);
-    election_metadata_put(
-        &out, &(struct election_metadata){.namespace_name = "default", .tasks = tasks, .task_count = 2});
-    enum sync_err rc = buf_check(&out, &ec);
+    struct buf out = buf_make(METRICS_TEXT_BYTES_MAX);
+    metrics_write(&metrics.registry, &out);
+    enum sync_err rc = buf_check(&out, ec);
     buf_deinit(&out);
     return rc;
 }
 
-Test(core_nomem, election_records)
+static enum sync_err write_metrics_table(struct err_ctx *ec)
 {
-    fail_each(put_records);
+    struct buf out = buf_make(METRICS_TEXT_BYTES_MAX);
+    metrics_write_markdown(&metrics.registry, &out);
+    enum sync_err rc = buf_check(&out, ec);
+    buf_deinit(&out);
+    return rc;
 }
 
-enum { SEEN = 200 };
-
-static void see_workers(struct election_workers *w)
+Test(core_nomem, metrics)
 {
-    static const struct election_etag etag = {"1"};
-    char id[WORKER_ID_MAX + 1];
-    workers_list_start(w);
-    for (int i = 0; i < SEEN; i++) {
-        (void)snprintf(id, sizeof id, "worker-%03d", i);
-        workers_list_see(w, slice_str(id), &etag, 1);
-    }
-    workers_list_end(w, true);
-}
-
-/* Who finds no room is not seen: by this listing. The next one makes it good. */
-static enum sync_err list_workers(void)
-{
-    struct election_workers w = workers_make();
-    see_workers(&w);
-    fail_at = 0;
-    cr_assert_leq(w.count, SEEN);
-    see_workers(&w);
-    cr_assert_eq(w.count, SEEN);
-    workers_deinit(&w);
-    return has_failed ? SYNC_ENOMEM : SYNC_OK;
-}
-
-Test(core_nomem, election_workers)
-{
-    fail_each(list_workers);
-}
-
-static void see_tickets(struct ticket_board *b)
-{
-    ticket_board_list_start(b);
-    for (uint64_t i = 1; i <= SEEN; i++) {
-        struct ticket_id id = ticket_id_numbered("snapshots", i, 1);
-        struct ticket_key key = ticket_body_key(id.text);
-        ticket_board_see(b, slice_str(key.text), 1);
-    }
-    ticket_board_list_end(b, true);
-}
-
-static enum sync_err list_tickets(void)
-{
-    struct ticket_board b = {0};
-    see_tickets(&b);
-    fail_at = 0;
-    cr_assert_leq(b.count, SEEN);
-    see_tickets(&b);
-    cr_assert_eq(b.count, SEEN);
-    ticket_board_deinit(&b);
-    return has_failed ? SYNC_ENOMEM : SYNC_OK;
-}
-
-Test(core_nomem, tickets)
-{
-    fail_each(list_tickets);
+    sync_metrics_init(&metrics);
+    nomem_each(write_metrics);
+    nomem_each(write_metrics_table);
 }
