@@ -42,7 +42,7 @@ Test(hook_library, refuses_what_is_no_hook)
     assert_refused(HOOK("hook_nameless"), SYNC_ECONFIG, "does not export the symbol sync_hooks");
     assert_refused(HOOK("not_there"), SYNC_EIO, "No such file");
     assert_refused(HOOK_DIR, SYNC_EIO, "not a file");
-    assert_refused(__FILE__, SYNC_ECONFIG, "invalid ELF header");
+    assert_refused(HOOK_TEXT, SYNC_ECONFIG, "invalid ELF header");
 }
 
 Test(hook_library, leaves_out_functions_past_the_end_of_an_older_table)
