@@ -1,12 +1,13 @@
 #include "storage/snapshots/snapshot_read.h"
 
+#include "storage/snapshots/gunzip.h"
+
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
-enum { OUT_BYTES = 64 << 10, GZIP_ONLY = 16 + MAX_WBITS };
+enum { LINE_BYTES_KEPT = 256 << 10 };
 
 enum place { PLACE_HEAD, PLACE_FACTS, PLACE_END };
 
@@ -14,8 +15,7 @@ struct snapshot_decoder {
     struct snapshot_handler handler;
     size_t expected_len;
     char expected[DATABASE_ID_MAX];
-    z_stream gzip;
-    bool gzip_open, gzip_ended;
+    struct gunzip *gunzip;
     EVP_MD_CTX *hash;
     struct json_reader *json;
     struct buf line; /* the beginning of one */
@@ -23,48 +23,11 @@ struct snapshot_decoder {
     struct stamp last, stamp; /* of the fact before; of the head */
     struct snapshot_foot count;
     struct snapshot_result result;
-    uint8_t out[OUT_BYTES];
 };
 
 static enum sync_err damaged(struct err_ctx *ec, const char *what)
 {
     return err_set(ec, SYNC_EFORMAT, "damaged snapshot: %s", what);
-}
-
-enum sync_err snapshot_decoder_new(const struct snapshot_handler *h, struct slice expected,
-                                   struct snapshot_decoder **ret, struct err_ctx *ec)
-{
-    struct snapshot_decoder *d = calloc(1, sizeof *d);
-    if (d == NULL) return err_set(ec, SYNC_ENOMEM, "no memory to read a snapshot");
-    d->handler = *h;
-    d->expected_len = expected.len <= sizeof d->expected ? expected.len : 0;
-    if (d->expected_len > 0) memcpy(d->expected, expected.bytes, d->expected_len);
-    d->line = buf_make(SNAPSHOT_LINE_BYTES_MAX);
-    d->json = json_reader_new(JSON_DEPTH_DEFAULT);
-    d->hash = EVP_MD_CTX_new();
-    d->gzip_open = inflateInit2(&d->gzip, GZIP_ONLY) == Z_OK;
-    if (d->json == NULL || d->hash == NULL || !d->gzip_open ||
-        EVP_DigestInit_ex(d->hash, EVP_sha256(), NULL) != 1) {
-        snapshot_decoder_free(d);
-        return err_set(ec, SYNC_ENOMEM, "no memory to read a snapshot");
-    }
-    *ret = d;
-    return SYNC_OK;
-}
-
-void snapshot_decoder_free(struct snapshot_decoder *d)
-{
-    if (d == NULL) return;
-    if (d->gzip_open) (void)inflateEnd(&d->gzip);
-    EVP_MD_CTX_free(d->hash);
-    json_reader_free(d->json);
-    buf_deinit(&d->line);
-    free(d);
-}
-
-const struct snapshot_result *snapshot_decoder_result(const struct snapshot_decoder *d)
-{
-    return &d->result;
 }
 
 /* ---- lines */
@@ -135,8 +98,9 @@ static enum sync_err on_line(struct snapshot_decoder *d, struct slice bytes, str
     return on_foot(d, &line.foot, ec);
 }
 
-static enum sync_err take_text(struct snapshot_decoder *d, struct slice text, struct err_ctx *ec)
+static enum sync_err take_text(void *arg, struct slice text, struct err_ctx *ec)
 {
+    struct snapshot_decoder *d = arg;
     while (text.len > 0) {
         const char *end = memchr(text.bytes, '\n', text.len);
         size_t len = end == NULL ? text.len : (size_t)(end - text.bytes) + 1;
@@ -149,7 +113,7 @@ static enum sync_err take_text(struct snapshot_decoder *d, struct slice text, st
             line = buf_slice(&d->line);
         }
         enum sync_err rc = on_line(d, line, ec);
-        if (d->line.capacity > OUT_BYTES * 4) buf_deinit(&d->line); /* one long line must not stay */
+        if (d->line.capacity > LINE_BYTES_KEPT) buf_deinit(&d->line); /* one long line must not stay */
         buf_clear(&d->line);
         if (rc != SYNC_OK) return rc;
         text = slice_of(text.bytes + len, text.len - len);
@@ -157,28 +121,54 @@ static enum sync_err take_text(struct snapshot_decoder *d, struct slice text, st
     return SYNC_OK;
 }
 
+/* ---- the whole */
+
+enum sync_err snapshot_decoder_new(const struct snapshot_handler *h, struct slice expected,
+                                   struct snapshot_decoder **ret, struct err_ctx *ec)
+{
+    struct snapshot_decoder *d = calloc(1, sizeof *d);
+    if (d == NULL) return err_set(ec, SYNC_ENOMEM, "no memory to read a snapshot");
+    d->handler = *h;
+    d->expected_len = expected.len <= sizeof d->expected ? expected.len : 0;
+    if (d->expected_len > 0) memcpy(d->expected, expected.bytes, d->expected_len);
+    d->line = buf_make(SNAPSHOT_LINE_BYTES_MAX);
+    d->json = json_reader_new(JSON_DEPTH_DEFAULT);
+    d->hash = EVP_MD_CTX_new();
+    enum sync_err rc = gunzip_new((struct gunzip_sink){.put = take_text, .arg = d}, &d->gunzip, ec);
+    if (rc == SYNC_OK &&
+        (d->json == NULL || d->hash == NULL || EVP_DigestInit_ex(d->hash, EVP_sha256(), NULL) != 1))
+        rc = err_set(ec, SYNC_ENOMEM, "no memory to read a snapshot");
+    if (rc == SYNC_OK)
+        *ret = d;
+    else
+        snapshot_decoder_free(d);
+    return rc;
+}
+
+void snapshot_decoder_free(struct snapshot_decoder *d)
+{
+    if (d == NULL) return;
+    gunzip_free(d->gunzip);
+    EVP_MD_CTX_free(d->hash);
+    json_reader_free(d->json);
+    buf_deinit(&d->line);
+    free(d);
+}
+
+const struct snapshot_result *snapshot_decoder_result(const struct snapshot_decoder *d)
+{
+    return &d->result;
+}
+
 enum sync_err snapshot_decoder_put(struct snapshot_decoder *d, struct slice bytes, struct err_ctx *ec)
 {
-    enum sync_err rc = SYNC_OK;
-    d->gzip.next_in = (uint8_t *)(uintptr_t)bytes.bytes; /* zlib only reads it */
-    d->gzip.avail_in = (uInt)bytes.len;
-    while (rc == SYNC_OK && (d->gzip.avail_in > 0 || d->gzip.avail_out == 0) && !d->gzip_ended) {
-        d->gzip.next_out = d->out;
-        d->gzip.avail_out = OUT_BYTES;
-        int result = inflate(&d->gzip, Z_NO_FLUSH);
-        if (result == Z_BUF_ERROR) break; /* nothing more to be had of these bytes */
-        if (result == Z_MEM_ERROR) return err_set(ec, SYNC_ENOMEM, "no memory to unzip a snapshot");
-        if (result != Z_OK && result != Z_STREAM_END) return damaged(ec, "not gzip, or broken");
-        d->gzip_ended = result == Z_STREAM_END;
-        rc = take_text(d, slice_of(d->out, OUT_BYTES - d->gzip.avail_out), ec);
-    }
-    if (rc == SYNC_OK && d->gzip.avail_in > 0) return damaged(ec, "it goes on behind its end");
-    return rc;
+    return gunzip_put(d->gunzip, bytes, ec);
 }
 
 enum sync_err snapshot_decoder_end(struct snapshot_decoder *d, struct err_ctx *ec)
 {
-    if (!d->gzip_ended || d->place != PLACE_END || d->line.len > 0) return damaged(ec, "it is cut short");
+    if (gunzip_end(d->gunzip, ec) != SYNC_OK || d->place != PLACE_END || d->line.len > 0)
+        return damaged(ec, "it is cut short");
     return SYNC_OK;
 }
 

@@ -1,18 +1,20 @@
 /* snapshot_write.h -- writes one snapshot of a database to the object store, as a stream, in constant memory.
  *
  * It is read from a view, so it is of one moment, and the database goes on meanwhile. What is under the key
- * afterwards is gzip of snapshot_line.h's lines. Memory is that of the object writer plus one fact.
+ * afterwards is gzip (gzip_member.h) of snapshot_line.h's lines. Memory is that of the object writer and of
+ * the packer, and three facts if they are long.
  *
- * Threads: the caller's (job threads: it blocks), which compresses; the writer's threads send. */
+ * Threads: the caller's (job threads: it blocks), which reads; the packer's compresses, the writer's send. */
 #ifndef STORAGE_SNAPSHOTS_SNAPSHOT_WRITE_H
 #define STORAGE_SNAPSHOTS_SNAPSHOT_WRITE_H
 
 #include "storage/objects/object_writer.h"
+#include "storage/snapshots/gzip_member.h"
 #include "storage/snapshots/snapshot_line.h"
 #include "storage/snapshots/snapshot_name.h"
 #include "storage/view.h"
 
-enum { SNAPSHOT_TAIL_BYTES = 8 }; /* gzip's own end: CRC and length of what was compressed */
+enum { SNAPSHOT_TAIL_BYTES = MEMBER_TAIL_BYTES }; /* of the last member, which has the foot with the hash */
 
 /* What was written. */
 struct snapshot_made {
