@@ -13,6 +13,8 @@
     COUNTER(facts, "snapshot_facts_total", "Facts in them.")                                                 \
     COUNTER(failures, "snapshot_failures_total", "Snapshots that failed; they are tried again.")             \
     COUNTER(damaged, "snapshots_damaged_total", "Snapshots that could not be read and were set aside.")      \
+    COUNTER(missing, "snapshots_missing_total",                                                              \
+            "Snapshots that had been verified and were not there, or not whole, when they were relied on.")  \
     HISTOGRAM(taken_ns, "snapshot_duration_seconds", "Time to write and verify one.")                        \
     COUNTER(restores, "restores_total", "Databases brought back from the object store.")                     \
     COUNTER(restored_facts, "restored_facts_total", "Facts in them.")                                        \

@@ -5,6 +5,7 @@
 #include "server/object_file.h"
 #include "server/object_work.h"
 #include "server/predecessor.h"
+#include "storage/objects/object_walk.h"
 #include "storage/shard_upload.h"
 #include "storage/snapshots/facts_digest.h"
 #include "storage/view.h"
@@ -107,6 +108,26 @@ static struct snapshot_place note_last(struct last_place *l, struct snapshot_pla
                                    .path = slice_of(l->path, l->path_len)};
 }
 
+struct finding {
+    struct object_work *w;
+    enum sync_err (*each)(struct object_work *w, struct snapshot_place at, struct err_ctx *ec);
+    struct last_place last;
+};
+
+static enum sync_err find(void *arg, const struct object_entry *e, struct err_ctx *ec)
+{
+    struct finding *f = arg;
+    char name[DATABASE_ID_MAX];
+    size_t len;
+    struct snapshot_id id;
+    struct snapshot_place at = {.path = slice_of(NULL, 0)};
+    if (!snapshot_key_parse(e->key, &id) ||
+        !snapshot_key_database(SNAPSHOTS_PREFIX, e->key, name, &len, &at.path))
+        return SYNC_OK;
+    at.database = slice_of(name, len);
+    return is_last(&f->last, at) ? SYNC_OK : f->each(f->w, note_last(&f->last, at), ec);
+}
+
 /* Calls `each` for every database that has snapshots. They are found by the snapshots themselves, not by
  * folders: hooks may have put them at any depth. */
 static enum sync_err for_all(struct object_work *w,
@@ -114,31 +135,9 @@ static enum sync_err for_all(struct object_work *w,
                                                    struct err_ctx *ec),
                              struct err_ctx *ec)
 {
-    char next[OBJECT_TOKEN_MAX + 1] = "";
-    struct last_place last = {.database_len = 0};
-    enum sync_err rc = SYNC_OK;
-    for (bool more = true; more && rc == SYNC_OK;) {
-        const struct object_query query = {.prefix = slice_str(SNAPSHOTS_PREFIX),
-                                           .continuation = slice_str(next)};
-        struct object_page page;
-        rc = object_list(w->objects, &w->call, &query, &page, ec);
-        if (rc != SYNC_OK) break;
-        for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
-            char name[DATABASE_ID_MAX];
-            size_t len;
-            struct snapshot_id id;
-            struct snapshot_place at = {.path = slice_of(NULL, 0)};
-            if (!snapshot_key_parse(page.entries[i].key, &id) ||
-                !snapshot_key_database(SNAPSHOTS_PREFIX, page.entries[i].key, name, &len, &at.path))
-                continue;
-            at.database = slice_of(name, len);
-            if (!is_last(&last, at)) rc = each(w, note_last(&last, at), ec);
-        }
-        more = page.more;
-        strcpy(next, page.next);
-        object_page_deinit(&page);
-    }
-    return rc;
+    const struct object_query query = {.prefix = slice_str(SNAPSHOTS_PREFIX)};
+    struct finding f = {.w = w, .each = each};
+    return object_walk(w->objects, &w->call, &query, find, &f, ec);
 }
 
 static enum sync_err run_list(struct object_work *w, const struct arguments *a, struct err_ctx *ec)

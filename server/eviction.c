@@ -9,7 +9,7 @@
 #include "storage/shard_import.h"
 #include "storage/shard_upload.h"
 #include "storage/snapshot_note.h"
-#include "storage/snapshots/snapshot_name.h"
+#include "storage/snapshots/snapshot_proof.h"
 
 #include <string.h>
 
@@ -28,32 +28,17 @@ static bool is_stopping(const struct eviction *e)
 
 /* ---- 1. the proof */
 
-static enum sync_err is_there(struct eviction *e, struct slice key, bool *ret, struct err_ctx *ec)
+/* Is the snapshot that the note is about in the object store, and has nobody found it damaged? */
+static enum sync_err prove_snapshot(struct eviction *e, struct slice database,
+                                    const struct snapshot_note *note, enum snapshot_state *ret,
+                                    struct err_ctx *ec)
 {
     const struct object_call call = {.timeout_ms = EVICT_CALL_MS, .cancel = &e->stopping};
-    struct object_info info;
-    enum sync_err rc = object_head(server_objects(e->server), &call, key, &info, ec);
-    *ret = rc == SYNC_OK;
-    return rc == SYNC_ENOTFOUND ? SYNC_OK : rc;
-}
-
-/* Is the snapshot that the note is about in the object store, and has nobody found it damaged? */
-static enum sync_err snapshot_is_good(struct eviction *e, struct slice database,
-                                      const struct snapshot_note *note, bool *ret, struct err_ctx *ec)
-{
     const struct snapshot_id id = {.stamp = note->newest, .made_ms = note->made_ms};
     struct database_place place;
-    struct snapshot_key key;
-    bool there = false, damaged = false;
-    *ret = false;
     enum sync_err rc = database_place_find(&e->server->hooks, database, &place, ec);
     if (rc != SYNC_OK) return rc;
-    snapshot_key_of(place.at, &id, &key);
-    rc = is_there(e, snapshot_key_slice(&key), &there, ec);
-    snapshot_damaged_key(place.at, &id, &key);
-    if (rc == SYNC_OK && there) rc = is_there(e, snapshot_key_slice(&key), &damaged, ec);
-    *ret = rc == SYNC_OK && there && !damaged;
-    return rc;
+    return snapshot_prove(server_objects(e->server), &call, place.at, &id, note->bytes, ret, ec);
 }
 
 /* How the database is now. *ret is false where it cannot leave: something waits, or a snapshot does not reach
@@ -84,14 +69,19 @@ static enum sync_err prove(struct eviction *e, struct slice database, struct pro
     *ret_proved = false;
     enum sync_err rc = shard_is_waiting(server_shard(e->server, database), database, &waiting, NULL, ec);
     for (int attempt = 0; attempt < 2 && rc == SYNC_OK && !waiting && !*ret_proved; attempt++) {
+        enum snapshot_state state;
         bool covered = false;
         rc = snapshot_take(e->server, database, &e->stopping, &stamp, ec);
         if (rc == SYNC_OK) rc = look(e, database, ret, &covered, ec);
         if (rc != SYNC_OK || !covered) return rc;
-        rc = snapshot_is_good(e, database, &ret->note, ret_proved, ec);
+        rc = prove_snapshot(e, database, &ret->note, &state, ec);
+        *ret_proved = rc == SYNC_OK && state == SNAPSHOT_GOOD;
+        if (rc == SYNC_OK && state == SNAPSHOT_REPLACED) return SYNC_OK; /* it is being noted right now */
         if (rc == SYNC_OK && !*ret_proved) {
             static const struct snapshot_note none;
+            counter_add(&e->server->metrics.snapshot.missing, 1);
             log_error(&e->server->logger, LOG_STORAGE, "evict.no_snapshot", LOG_SLICE("db", database),
+                      LOG_STR("why", snapshot_state_text(state)),
                       LOG_STR("next", "the one that was verified is gone or damaged: another one is taken"));
             rc = snapshot_note_down(e->server, database, &none, ec);
         }
@@ -108,12 +98,6 @@ struct leave_call {
     bool yes; /* it is leaving, or gone */
 };
 
-static bool note_eq(const struct snapshot_note *a, const struct snapshot_note *b)
-{
-    return stamp_cmp(&a->newest, &b->newest) == 0 && a->made_ms == b->made_ms &&
-           stamp_cmp(&a->before, &b->before) == 0;
-}
-
 /* Notes are written on this thread only, and so are facts: what is true here stays true until it returns. */
 static void run_leave(struct job *j)
 {
@@ -122,7 +106,7 @@ static void run_leave(struct job *j)
     struct snapshot_note now = {0};
     bool noted = false;
     j->rc = shard_snapshot_note(shard, c->database, &noted, &now, &j->ec);
-    if (j->rc == SYNC_OK && noted && note_eq(&now, &c->proof->note))
+    if (j->rc == SYNC_OK && noted && snapshot_note_eq(&now, &c->proof->note))
         j->rc = shard_leave(shard, c->database, &c->proof->last, &c->yes, &j->ec);
 }
 

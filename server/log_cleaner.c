@@ -1,5 +1,6 @@
 #include "server/log_cleaner.h"
 
+#include "server/log_proof.h"
 #include "server/log_shards.h"
 #include "server/log_uploader.h"
 #include "server/server.h"
@@ -42,12 +43,6 @@ static bool may_delete(void *arg)
     uint64_t next = c->deleted_ms + apart_ms;
     c->deleted_ms = next > now ? next : now;
     return next <= now ? !atomic_load(&c->log->stopping) : pause_for(c, next - now);
-}
-
-static enum sync_err covered(void *arg, struct slice database, struct stamp *ret, struct err_ctx *ec)
-{
-    struct log_cleaner *c = arg;
-    return snapshots_covered(server_of(c), database, ret, ec);
 }
 
 /* ---- one round; the lock is held */
@@ -190,9 +185,8 @@ enum sync_err log_cleaner_start(struct log_cleaner *c, struct shared_log *log, s
         const struct log_tidy_config cfg = {.merge = {.objects = server_objects(log->server),
                                                       .call = &c->call,
                                                       .partition = c->count,
-                                                      .bytes_max = object->segment_bytes,
-                                                      .covered = covered,
-                                                      .arg = c},
+                                                      .bytes_max = object->segment_bytes},
+                                            .cover = log_proof_source(c),
                                             .fan_in = c->fan_in,
                                             .thin_bytes_min = object->segment_bytes / 1024,
                                             .grace_ms = object->log_grace_ms,

@@ -3,6 +3,7 @@
 #include "core/change_set.h"
 #include "server/predecessor_merge.h"
 #include "server/system.h"
+#include "storage/objects/object_walk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,26 +136,28 @@ static bool is_theirs(struct slice key, struct slice prefix)
            memcmp(rest.bytes + rest.len - end_len, end, end_len) == 0;
 }
 
+struct finding {
+    struct slice prefix;
+    enum sync_err (*each)(void *arg, struct slice key, struct err_ctx *ec);
+    void *arg;
+};
+
+static enum sync_err find(void *arg, const struct object_entry *e, struct err_ctx *ec)
+{
+    const struct finding *f = arg;
+    return is_theirs(e->key, f->prefix) ? f->each(f->arg, e->key, ec) : SYNC_OK;
+}
+
 /* Calls `each` for the objects of a kind, in the order of their keys, which is that of time. */
 static enum sync_err for_each(const struct predecessor_import *p, const char *kind,
                               enum sync_err (*each)(void *arg, struct slice key, struct err_ctx *ec),
                               void *arg, struct err_ctx *ec)
 {
-    char prefix[OBJECT_KEY_MAX + 1], next[OBJECT_TOKEN_MAX + 1] = "";
-    enum sync_err rc = SYNC_OK;
+    char prefix[OBJECT_KEY_MAX + 1];
     prefix_of(p, kind, prefix);
-    for (bool more = true; more && rc == SYNC_OK;) {
-        const struct object_query query = {.prefix = slice_str(prefix), .continuation = slice_str(next)};
-        struct object_page page;
-        rc = object_list(p->objects, p->call, &query, &page, ec);
-        if (rc != SYNC_OK) break;
-        for (size_t i = 0; i < page.count && rc == SYNC_OK; i++)
-            if (is_theirs(page.entries[i].key, slice_str(prefix))) rc = each(arg, page.entries[i].key, ec);
-        more = page.more;
-        strcpy(next, page.next);
-        object_page_deinit(&page);
-    }
-    return rc;
+    const struct object_query query = {.prefix = slice_str(prefix)};
+    struct finding f = {.prefix = query.prefix, .each = each, .arg = arg};
+    return object_walk(p->objects, p->call, &query, find, &f, ec);
 }
 
 /* The newest snapshots: a ring, so that a long list takes no more memory. */

@@ -59,7 +59,7 @@ static enum sync_err conclude(struct server *s, struct snapshot_place at, const 
                                          s->config->object.snapshots_retained, &before, ec);
     if (rc != SYNC_OK) return rc;
     const struct snapshot_note note = {
-        .newest = made->id.stamp, .made_ms = made->id.made_ms, .before = before.stamp};
+        .newest = made->id.stamp, .made_ms = made->id.made_ms, .before = before.stamp, .bytes = made->bytes};
     return snapshot_note_down(s, at.database, &note, ec);
 }
 

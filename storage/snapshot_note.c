@@ -5,7 +5,11 @@
 
 #include <assert.h>
 
-enum { NOTE_FORMAT = 1 };
+enum {
+    NOTE_FORMAT = 2,
+    NOTE_FORMAT_SIZELESS = 1, /* the same without the last field */
+    NOTE_SIZELESS_BYTES = SNAPSHOT_NOTE_BYTES - 8,
+};
 
 static void get_stamp(const uint8_t *at, struct stamp *ret)
 {
@@ -19,17 +23,20 @@ void snapshot_note_put(const struct snapshot_note *n, uint8_t ret[SNAPSHOT_NOTE_
     at = key_put_stamp(at, &n->newest);
     at = key_put_be(at, n->made_ms, 8);
     at = key_put_stamp(at, &n->before);
+    at = key_put_be(at, n->bytes, 8);
     assert(at == ret + SNAPSHOT_NOTE_BYTES);
 }
 
 enum sync_err snapshot_note_get(struct slice bytes, struct snapshot_note *ret, struct err_ctx *ec)
 {
     const uint8_t *at = (const uint8_t *)bytes.bytes;
-    if (bytes.len != SNAPSHOT_NOTE_BYTES || at[0] != NOTE_FORMAT)
+    bool sized = bytes.len == SNAPSHOT_NOTE_BYTES && at[0] == NOTE_FORMAT;
+    if (!sized && (bytes.len != NOTE_SIZELESS_BYTES || at[0] != NOTE_FORMAT_SIZELESS))
         return err_set(ec, SYNC_EFORMAT, "damaged note of a snapshot, %zu bytes", bytes.len);
     get_stamp(at + 1, &ret->newest);
     ret->made_ms = key_get_be(at + 1 + KEY_STAMP_BYTES, 8);
     get_stamp(at + 1 + KEY_STAMP_BYTES + 8, &ret->before);
+    ret->bytes = sized ? key_get_be(at + NOTE_SIZELESS_BYTES, 8) : 0;
     return SYNC_OK;
 }
 

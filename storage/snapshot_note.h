@@ -2,7 +2,8 @@
  * verified.
  *
  * The note lies beside the databases' records, by name, so it also speaks for a database that has left this
- * disk. The log's clean-up goes by it, and so does eviction. */
+ * disk. The log's clean-up goes by it, and so does eviction; both look for the snapshot before anything goes.
+ */
 #ifndef STORAGE_SNAPSHOT_NOTE_H
 #define STORAGE_SNAPSHOT_NOTE_H
 
@@ -13,12 +14,13 @@
 
 #include <stdbool.h>
 
-enum { SNAPSHOT_NOTE_BYTES = 1 + 14 + 8 + 14 };
+enum { SNAPSHOT_NOTE_BYTES = 1 + 14 + 8 + 14 + 8 };
 
 struct snapshot_note {
     struct stamp newest; /* of the newest verified one */
     uint64_t made_ms;    /* when it was made; with `newest` that is its key */
     struct stamp before; /* of the good one before it; zero: none */
+    uint64_t bytes;      /* of the newest one; 0: unknown, it was noted by an older build or at a restore */
 };
 
 void snapshot_note_put(const struct snapshot_note *n, uint8_t ret[SNAPSHOT_NOTE_BYTES]);
@@ -37,6 +39,13 @@ enum sync_err shard_snapshot_note(struct shard *sh, struct slice database, bool 
 static inline struct stamp snapshot_note_covered(const struct snapshot_note *n)
 {
     return n->before.wall_ms != 0 ? n->before : n->newest;
+}
+
+/* Of the same snapshots? */
+static inline bool snapshot_note_eq(const struct snapshot_note *a, const struct snapshot_note *b)
+{
+    return stamp_cmp(&a->newest, &b->newest) == 0 && a->made_ms == b->made_ms &&
+           stamp_cmp(&a->before, &b->before) == 0;
 }
 
 #endif

@@ -1,9 +1,10 @@
 #include "storage/objects/object_reader.h"
 
+#include "storage/objects/object_wait.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum piece_state { PIECE_FREE, PIECE_FETCHING, PIECE_FULL };
 
@@ -90,16 +91,6 @@ static void *run(void *arg)
     return NULL;
 }
 
-static void init_waiting(struct object_reader *r)
-{
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&r->moved, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)pthread_mutex_init(&r->lock, NULL);
-}
-
 static enum sync_err start_threads(struct object_reader *r, struct err_ctx *ec)
 {
     uint64_t more = r->pieces_count - r->next;
@@ -121,7 +112,7 @@ enum sync_err object_reader_open(struct object_store *s, struct slice key,
         return err_set(ec, SYNC_ELIMIT, "object key of %zu bytes, limit %d", key.len, OBJECT_KEY_MAX);
     struct object_reader *r = calloc(1, sizeof *r);
     if (r == NULL) return err_set(ec, SYNC_ENOMEM, "object reader");
-    init_waiting(r);
+    object_wait_init(&r->lock, &r->moved);
     r->store = s;
     r->cfg = *cfg;
     memcpy(r->key, key.bytes, key.len);
@@ -151,13 +142,8 @@ enum sync_err object_reader_open(struct object_store *s, struct slice key,
 static void wait_moved(struct object_reader *r)
 {
     const atomic_bool *cancel = r->cfg.call.cancel;
-    struct timespec until;
     struct err_ctx ec;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)OBJECT_CANCEL_MS_MAX * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    (void)pthread_cond_timedwait(&r->moved, &r->lock, &until);
+    object_wait(&r->lock, &r->moved);
     if (cancel != NULL && atomic_load(cancel)) fail(r, err_set(&ec, SYNC_ECANCELED, "canceled"), &ec);
 }
 

@@ -1,11 +1,11 @@
 #include "storage/objects/object_writer.h"
 
 #include "storage/objects/object_impl.h"
+#include "storage/objects/object_wait.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* One buffer on its way round: free -> filling -> full -> (sent) free. */
 enum part_state { PART_FREE, PART_FILLING, PART_FULL, PART_SENDING };
@@ -91,16 +91,6 @@ static void *run(void *arg)
 
 /* --- the owner --------------------------------------------------------------------------------------- */
 
-static void init_waiting(struct object_writer *w)
-{
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&w->moved, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)pthread_mutex_init(&w->lock, NULL);
-}
-
 enum sync_err object_writer_open(struct object_store *s, struct slice key,
                                  const struct object_writer_config *cfg, struct object_writer **ret,
                                  struct err_ctx *ec)
@@ -113,7 +103,7 @@ enum sync_err object_writer_open(struct object_store *s, struct slice key,
         return err_set(ec, SYNC_ELIMIT, "object key of %zu bytes, limit %d", key.len, OBJECT_KEY_MAX);
     struct object_writer *w = calloc(1, sizeof *w);
     if (w == NULL) return err_set(ec, SYNC_ENOMEM, "object writer");
-    init_waiting(w);
+    object_wait_init(&w->lock, &w->moved);
     w->store = s;
     w->cfg = *cfg;
     memcpy(w->key, key.bytes, key.len);
@@ -132,12 +122,7 @@ enum sync_err object_writer_open(struct object_store *s, struct slice key,
 static enum sync_err wait_moved(struct object_writer *w, struct err_ctx *ec)
 {
     const atomic_bool *cancel = w->cfg.call.cancel;
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)OBJECT_CANCEL_MS_MAX * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    (void)pthread_cond_timedwait(&w->moved, &w->lock, &until);
+    object_wait(&w->lock, &w->moved);
     if (cancel != NULL && atomic_load(cancel)) {
         fail(w, err_set(ec, SYNC_ECANCELED, "canceled"), ec);
         return SYNC_ECANCELED;

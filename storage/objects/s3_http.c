@@ -1,5 +1,6 @@
 #include "storage/objects/s3_http.h"
 
+#include "storage/objects/object_wait.h"
 #include "storage/objects/pace.h"
 #include "storage/objects/s3_xml.h"
 
@@ -73,23 +74,13 @@ void s3_http_free(struct s3_http *h)
     free(h);
 }
 
-static void init_waiting(struct s3_http *h)
-{
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&h->freed, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)pthread_mutex_init(&h->lock, NULL);
-}
-
 enum sync_err s3_http_new(const struct s3_http_config *cfg, struct s3_http **ret, struct err_ctx *ec)
 {
     struct s3_http *h = calloc(1, sizeof *h);
     if (h == NULL) return err_set(ec, SYNC_ENOMEM, "S3 connections");
     assert(cfg->connections_max > 0);
     (void)pthread_once(&curl_once, init_curl);
-    init_waiting(h);
+    object_wait_init(&h->lock, &h->freed);
     h->cfg = *cfg;
     (void)snprintf(h->ca_file, sizeof h->ca_file, "%s", cfg->ca_file == NULL ? "" : cfg->ca_file);
     pace_init(&h->pace, cfg->upload_bytes_per_s, object_clock_ms());
@@ -117,12 +108,7 @@ static enum sync_err take_slot(struct s3_http *h, const struct object_ctx *ctx, 
     enum sync_err rc = SYNC_OK;
     pthread_mutex_lock(&h->lock);
     while (h->free == NULL && rc == SYNC_OK) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)OBJECT_CANCEL_MS_MAX * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        (void)pthread_cond_timedwait(&h->freed, &h->lock, &until);
+        object_wait(&h->lock, &h->freed);
         if (h->free == NULL) rc = object_ctx_check(ctx, ec);
     }
     if (rc == SYNC_OK) {

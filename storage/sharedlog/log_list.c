@@ -1,5 +1,7 @@
 #include "storage/sharedlog/log_list.h"
 
+#include "storage/objects/object_walk.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,37 +28,34 @@ static enum sync_err add(struct parts *p, const struct log_part *part, struct er
     return SYNC_OK;
 }
 
+struct listing {
+    uint32_t partition;
+    bool segments;
+    struct parts *parts;
+};
+
+static enum sync_err see(void *arg, const struct object_entry *e, struct err_ctx *ec)
+{
+    const struct listing *l = arg;
+    struct log_part p = {.is_segment = l->segments, .bytes = e->bytes};
+    bool known = l->segments ? log_segment_parse(l->partition, e->key, &p.first, &p.last, &p.generation)
+                             : log_object_parse(l->partition, e->key, &p.first);
+    if (!l->segments) p.last = p.first;
+    /* What somebody else put there is none of ours. */
+    return known ? add(l->parts, &p, ec) : SYNC_OK;
+}
+
 static enum sync_err list(struct object_store *s, const struct object_call *call, uint32_t partition,
                           bool segments, struct parts *ret, struct err_ctx *ec)
 {
+    struct listing l = {.partition = partition, .segments = segments, .parts = ret};
     struct log_name prefix;
-    char next[OBJECT_TOKEN_MAX + 1] = "";
-    bool more = true;
     if (segments)
         log_segment_prefix(partition, &prefix);
     else
         log_object_prefix(partition, &prefix);
-    while (more) {
-        const struct object_query query = {.prefix = log_name_slice(&prefix),
-                                           .continuation = slice_str(next)};
-        struct object_page page;
-        enum sync_err rc = object_list(s, call, &query, &page, ec);
-        if (rc != SYNC_OK) return rc;
-        for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
-            struct log_part p = {.is_segment = segments, .bytes = page.entries[i].bytes};
-            struct slice key = page.entries[i].key;
-            bool known = segments ? log_segment_parse(partition, key, &p.first, &p.last, &p.generation)
-                                  : log_object_parse(partition, key, &p.first);
-            if (!segments) p.last = p.first;
-            /* What somebody else put there is none of ours. */
-            if (known) rc = add(ret, &p, ec);
-        }
-        more = page.more;
-        memcpy(next, page.next, sizeof next);
-        object_page_deinit(&page);
-        if (rc != SYNC_OK) return rc;
-    }
-    return SYNC_OK;
+    const struct object_query query = {.prefix = log_name_slice(&prefix)};
+    return object_walk(s, call, &query, see, &l, ec);
 }
 
 /* By first number; what begins there and reaches further comes first, then what replaced others later. */

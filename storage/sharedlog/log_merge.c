@@ -25,11 +25,12 @@ struct merge {
     struct log_head head; /* the segment's */
     uint32_t *head_bytes; /* of each part */
     uint64_t data_bytes;
+    size_t left_out; /* sections that are covered */
 
-    /* What snapshots cover of the database that was asked for last. */
+    /* What is noted that snapshots cover of the database that was asked for last. */
     char name[DATABASE_ID_MAX];
     size_t name_len;
-    struct stamp covered;
+    struct stamp noted;
 };
 
 static enum sync_err no_memory(struct err_ctx *ec)
@@ -37,20 +38,36 @@ static enum sync_err no_memory(struct err_ctx *ec)
     return err_set(ec, SYNC_ENOMEM, "no memory to merge parts of the shared log");
 }
 
-static enum sync_err is_covered(struct merge *m, const struct log_section *s, bool *ret, struct err_ctx *ec)
+static bool reaches(const struct stamp *snapshot, const struct log_section *s)
+{
+    return snapshot->wall_ms != 0 && stamp_cmp(&s->last, snapshot) <= 0;
+}
+
+static enum sync_err is_noted(struct merge *m, const struct log_section *s, bool *ret, struct err_ctx *ec)
 {
     enum sync_err rc = SYNC_OK;
     *ret = false;
-    if (m->cfg->covered == NULL || s->database.len > sizeof m->name) return SYNC_OK;
+    if (m->cfg->cover == NULL || s->database.len > sizeof m->name) return SYNC_OK;
     if (!slice_eq(slice_of(m->name, m->name_len), s->database)) {
         m->name_len = 0;
-        rc = m->cfg->covered(m->cfg->arg, s->database, &m->covered, ec);
+        rc = log_cover_noted(m->cfg->cover, s->database, &m->noted, ec);
         if (rc != SYNC_OK) return rc;
         memcpy(m->name, s->database.bytes, s->database.len);
         m->name_len = s->database.len;
     }
-    *ret = m->covered.wall_ms != 0 && stamp_cmp(&s->last, &m->covered) <= 0;
+    *ret = reaches(&m->noted, s);
     return SYNC_OK;
+}
+
+/* May it go? Only what is noted as covered is asked for in the object store. */
+static enum sync_err may_go(struct merge *m, const struct log_section *s, bool *ret, struct err_ctx *ec)
+{
+    struct stamp proved;
+    enum sync_err rc = is_noted(m, s, ret, ec);
+    if (rc != SYNC_OK || !*ret) return rc;
+    rc = log_cover_proved(m->cfg->cover, s->database, &proved, ec);
+    *ret = rc == SYNC_OK && reaches(&proved, s);
+    return rc;
 }
 
 /* ---- what goes in */
@@ -115,9 +132,10 @@ static enum sync_err take_part(struct merge *m, const struct log_part *p, uint32
     m->head.host = head.host;
     rc = add_runs(m, &head, map, ec);
     for (size_t i = 0; i < count && rc == SYNC_OK; i++) {
-        bool covered;
-        rc = is_covered(m, &sections[i], &covered, ec);
-        if (rc != SYNC_OK || covered) continue;
+        bool goes;
+        rc = may_go(m, &sections[i], &goes, ec);
+        if (rc == SYNC_OK && goes) m->left_out++;
+        if (rc != SYNC_OK || goes) continue;
         sections[i].run = map[sections[i].run];
         rc = add_piece(m, &sections[i], index, ec);
     }
@@ -316,7 +334,9 @@ enum sync_err log_merge(const struct log_merge_config *cfg, const struct log_par
     }
     m.head.runs = m.runs;
     m.head.run_count = m.run_count;
-    if (rc == SYNC_OK && heads <= cfg->bytes_max && m.run_count <= LOG_RUNS_MAX)
+    if (rc == SYNC_OK && count == 1 && m.left_out == 0)
+        *ret = LOG_UNCHANGED;
+    else if (rc == SYNC_OK && heads <= cfg->bytes_max && m.run_count <= LOG_RUNS_MAX)
         rc = make(&m, parts, &segment, ret, ec);
     if (rc == SYNC_OK && *ret == LOG_MERGED) *ret_part = segment;
     free(m.head_bytes);
@@ -339,7 +359,7 @@ enum sync_err log_merge_weigh(const struct log_merge_config *cfg, const struct l
                                      &sections, &count, &head_bytes, ec);
     for (size_t i = 0; i < count && rc == SYNC_OK; i++) {
         bool covered;
-        rc = is_covered(&m, &sections[i], &covered, ec);
+        rc = is_noted(&m, &sections[i], &covered, ec);
         /* A row's share of the head is small and about the same for all. */
         uint64_t bytes = sections[i].bytes + head_bytes / count;
         if (covered)

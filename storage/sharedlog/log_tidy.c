@@ -35,13 +35,18 @@ enum sync_err log_tidy_new(const struct log_tidy_config *cfg, struct log_tidy **
     struct log_tidy *t = calloc(1, sizeof *t);
     if (t == NULL) return err_set(ec, SYNC_ENOMEM, "no memory to tidy the shared log");
     t->cfg = *cfg;
-    *ret = t;
-    return SYNC_OK;
+    enum sync_err rc = log_cover_new(&cfg->cover, &t->cfg.merge.cover, ec);
+    if (rc == SYNC_OK)
+        *ret = t;
+    else
+        free(t);
+    return rc;
 }
 
 void log_tidy_free(struct log_tidy *t)
 {
     if (t == NULL) return;
+    log_cover_free(t->cfg.merge.cover);
     free(t->seen);
     free(t);
 }
@@ -88,7 +93,7 @@ static enum sync_err merge(struct round *r, size_t first, size_t count, uint64_t
             (void)err_set(&result->why, SYNC_ELIMIT, "a segment of %zu parts would be too large", count);
         return SYNC_OK;
     }
-    if (rc != SYNC_OK) return rc;
+    if (rc != SYNC_OK || merged == LOG_UNCHANGED) return rc;
     *ret_done = true;
     result->segment_bytes += segment.bytes;
     if (bytes > segment.bytes) result->dropped_bytes += bytes - segment.bytes;
@@ -254,5 +259,6 @@ enum sync_err log_tidy_round(struct log_tidy *t, uint64_t until, bool weigh, str
     free(r.weights);
     free(r.thin);
     log_list_deinit(&r.list);
+    log_cover_forget(cfg->cover); /* the next round asks anew */
     return rc;
 }

@@ -10,7 +10,8 @@
  *   delete   what has been replaced for `grace_ms`, seen by this very log_tidy: whoever listed the log before
  *            has gone on by then, or lists again when it misses something (log_reader.h)
  *
- * A part goes only when it was replaced, and what replaces it lacks only what verified snapshots cover.
+ * A part goes only when it was replaced, and what replaces it lacks only what verified snapshots cover that
+ * were still there in that round (log_cover.h).
  *
  * Threads: one at a time; blocks. */
 #ifndef STORAGE_SHAREDLOG_LOG_TIDY_H
@@ -19,7 +20,8 @@
 #include "storage/sharedlog/log_merge.h"
 
 struct log_tidy_config {
-    struct log_merge_config merge;
+    struct log_merge_config merge; /* but for its cover, which log_tidy makes of this: */
+    struct log_cover_source cover;
     uint32_t fan_in;         /* a power of two, 2 to LOG_FAN_IN_MAX */
     uint64_t thin_bytes_min; /* less is not worth a request; it goes when its segment is merged */
     uint64_t grace_ms;
@@ -48,7 +50,7 @@ void log_tidy_free(struct log_tidy *t); /* takes NULL */
 /* One round. `until`: the newest number that whoever writes the log has noted durably; what is above is left
  * alone. `weigh`: looks into every part for what snapshots cover; otherwise only names and sizes are looked
  * at. *ret is set in any case. Errors: as log_list_read(); SYNC_ECANCELED; SYNC_EBUSY, SYNC_ENOTFOUND (try
- * again); as covered(). */
+ * again); as log_cover_proved(). */
 enum sync_err log_tidy_round(struct log_tidy *t, uint64_t until, bool weigh, struct log_tidy_result *ret,
                              struct err_ctx *ec);
 

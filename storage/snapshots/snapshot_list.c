@@ -1,6 +1,7 @@
 #include "storage/snapshots/snapshot_list.h"
 
 #include "core/json_text.h"
+#include "storage/objects/object_walk.h"
 
 #include <stdlib.h>
 
@@ -19,33 +20,30 @@ static enum sync_err add(struct snapshot_list *l, const struct snapshot_entry *e
     return SYNC_OK;
 }
 
+struct listing {
+    bool (*parse)(struct slice key, struct snapshot_id *ret);
+    struct snapshot_list *list;
+};
+
+static enum sync_err see(void *arg, const struct object_entry *found, struct err_ctx *ec)
+{
+    const struct listing *l = arg;
+    struct snapshot_entry e = {.bytes = found->bytes};
+    return l->parse(found->key, &e.id) ? add(l->list, &e, ec)
+                                       : SYNC_OK; /* what else lies there is not ours */
+}
+
 static enum sync_err list_prefix(struct object_store *s, const struct object_call *call, const char *top,
                                  struct snapshot_place at,
                                  bool (*parse)(struct slice key, struct snapshot_id *ret),
                                  struct snapshot_list *ret, struct err_ctx *ec)
 {
+    struct listing l = {.parse = parse, .list = ret};
     struct snapshot_key prefix;
-    char next[OBJECT_TOKEN_MAX + 1] = "";
-    bool more = true;
-    enum sync_err rc = SYNC_OK;
     snapshot_prefix(top, at, &prefix);
-    while (rc == SYNC_OK && more) {
-        const struct object_query query = {.prefix = snapshot_key_slice(&prefix),
-                                           .continuation = slice_str(next),
-                                           .delimiter = '/'}; /* below it others may lie */
-        struct object_page page;
-        rc = object_list(s, call, &query, &page, ec);
-        if (rc != SYNC_OK) break;
-        for (size_t i = 0; i < page.count && rc == SYNC_OK; i++) {
-            struct snapshot_entry e = {.bytes = page.entries[i].bytes};
-            if (parse(page.entries[i].key, &e.id))
-                rc = add(ret, &e, ec); /* what else lies there is not ours */
-        }
-        more = page.more;
-        strcpy(next, page.next);
-        object_page_deinit(&page);
-    }
-    return rc;
+    const struct object_query query = {.prefix = snapshot_key_slice(&prefix),
+                                       .delimiter = '/'}; /* below it others may lie */
+    return object_walk(s, call, &query, see, &l, ec);
 }
 
 static int newest_first(const void *x, const void *y)

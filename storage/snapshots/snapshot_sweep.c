@@ -1,5 +1,6 @@
 #include "storage/snapshots/snapshot_sweep.h"
 
+#include "storage/objects/object_walk.h"
 #include "storage/snapshots/snapshot_list.h"
 
 /* The database whose keys are being listed, and the path that a hook gave it: they come in order, so all of
@@ -50,14 +51,16 @@ static void end_group(struct sweeping *w)
     }
 }
 
-static void see(struct sweeping *w, struct slice key)
+static enum sync_err see(void *arg, const struct object_entry *e, struct err_ctx *ec)
 {
+    struct sweeping *w = arg;
     char name[DATABASE_ID_MAX];
     size_t len;
     struct slice path;
     struct snapshot_id id;
-    if (!snapshot_key_parse(key, &id) || !snapshot_key_database(SNAPSHOTS_PREFIX, key, name, &len, &path))
-        return;
+    if (!snapshot_key_parse(e->key, &id) ||
+        !snapshot_key_database(SNAPSHOTS_PREFIX, e->key, name, &len, &path))
+        return SYNC_OK;
     struct snapshot_place last = place_of(&w->group);
     if (!slice_eq(slice_of(name, len), last.database) || !slice_eq(path, last.path)) {
         end_group(w);
@@ -68,6 +71,8 @@ static void see(struct sweeping *w, struct slice key)
         w->group.snapshots = 0;
     }
     w->group.snapshots++;
+    if (w->first == SYNC_ECANCELED) *ec = w->why;
+    return w->first == SYNC_ECANCELED ? SYNC_ECANCELED : SYNC_OK; /* the others go on */
 }
 
 enum sync_err snapshot_sweep(struct object_store *s, const struct object_call *call,
@@ -75,21 +80,11 @@ enum sync_err snapshot_sweep(struct object_store *s, const struct object_call *c
                              struct err_ctx *ec)
 {
     struct sweeping w = {.store = s, .call = call, .sweep = sweep, .swept = ret};
-    char next[OBJECT_TOKEN_MAX + 1] = "";
-    bool more = true;
+    const struct object_query query = {.prefix = slice_str(SNAPSHOTS_PREFIX)};
     *ret = (struct snapshot_swept){0};
-    while (more) {
-        const struct object_query query = {.prefix = slice_str(SNAPSHOTS_PREFIX),
-                                           .continuation = slice_str(next)};
-        struct object_page page;
-        enum sync_err rc = object_list(s, call, &query, &page, ec);
-        if (rc != SYNC_OK) return rc;
-        for (size_t i = 0; i < page.count && w.first != SYNC_ECANCELED; i++) see(&w, page.entries[i].key);
-        more = page.more && w.first != SYNC_ECANCELED;
-        strcpy(next, page.next);
-        object_page_deinit(&page);
-    }
-    if (w.first != SYNC_ECANCELED) end_group(&w);
+    enum sync_err rc = object_walk(s, call, &query, see, &w, ec);
+    if (rc != SYNC_OK) return rc;
+    end_group(&w);
     if (w.first != SYNC_OK) *ec = w.why;
     return w.first;
 }

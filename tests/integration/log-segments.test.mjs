@@ -2,14 +2,18 @@
 // happens meanwhile another machine finds everything.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { cell, factsOf, Writer } from './lib/facts.mjs';
+import { scripted } from './lib/hooks.mjs';
 import { HttpClient, request } from './lib/http.mjs';
 import { site } from './lib/ids.mjs';
+import { batch } from './lib/predecessor.mjs';
 import { runBinary, Server, temporaryDirectory } from './lib/server.mjs';
 import { factsInLog, readLog } from './lib/shared-log.mjs';
 import { until } from './lib/wait.mjs';
+
+const PATIENT_MS = 30_000;
 
 class Machine extends Server {
   constructor(t, objects, more) {
@@ -81,6 +85,48 @@ test('objects become segments, and go when snapshots cover them', async (t) => {
   await two.stop();
 });
 
+// Where the snapshots of a database are, also below a path that a hook gives.
+function snapshotFiles(objects) {
+  const top = path.join(objects, 'objects', 'snapshots');
+  if (!existsSync(top)) return [];
+  return readdirSync(top, { recursive: true }).filter((name) => name.endsWith('.ndjson.gz=')).map((name) => path.join(top, name));
+}
+
+for (const script of [undefined, 'under=tenants/7']) {
+  test(`somebody deletes a snapshot${script ? ' that a hook placed' : ''}: the log keeps what it covered, another is taken`, async (t) => {
+    const objects = path.join(temporaryDirectory(), 'objects');
+    const settings = {
+      'object.snapshotIntervalMs': 1000,
+      'object.snapshotsRetained': 1,
+      hooks: script === undefined ? [] : [scripted(script)],
+    };
+    const one = new Machine(t, objects, settings);
+    await one.start();
+    const taken = () => one.log.filter((line) => /snapshot\.taken.*db=app facts=2 /.test(line)).length;
+    await write(one, new Writer(site(1)), 'app', ['a', 'b']); // after the mark of the start, numbers 2 and 3
+    await until(() => taken() === 1, () => `a snapshot of both:\n${one.logText()}`, PATIENT_MS);
+    const files = snapshotFiles(objects);
+    assert.equal(files.length, 1, files.join(' '));
+    assert.equal(files[0].includes('/tenants/7/'), script !== undefined, files[0]);
+    rmSync(files[0]);
+    await write(one, new Writer(site(2)), 'other', ['c']); // four: they are merged, without what snapshots cover
+    await reaches(one, 'sync_log_segments_total', 1);
+    await until(() => one.log.some((line) => /snapshot\.missing.*db=app .*not there/.test(line)),
+      () => `a loud line:\n${one.logText()}`, PATIENT_MS);
+    await until(() => taken() >= 2, () => `another snapshot:\n${one.logText()}`, PATIENT_MS);
+    assert.ok(await metric(one, 'sync_snapshots_missing_total') >= 1);
+    assert.ok(readLog(objects).segments.length >= 1);
+    assert.deepEqual(factsInLog(objects, 'app').map(({ pk }) => pk), [['a'], ['b']], 'nothing has gone');
+    // Also this one is lost, with the machine: the log alone has it all.
+    snapshotFiles(objects).forEach((file) => rmSync(file));
+    await one.crash();
+    const two = new Machine(t, objects, settings);
+    await two.start();
+    assert.deepEqual(await rows(two, 'app'), ['["a"]', '["b"]']);
+    await two.stop();
+  });
+}
+
 test('kill -9 while segments are made loses nothing', async (t) => {
   const objects = path.join(temporaryDirectory(), 'objects');
   const acknowledged = [];
@@ -148,9 +194,8 @@ test('what the predecessor left is imported, and what is damaged is named', asyn
   await one.start();
   await one.stop(); // there is a data directory, and an object store
   for (const key of [1, 2]) {
-    const changes = [].concat(writer.transaction(cell('t', [key], 'c', key)));
-    const file = { batchId: `b${key}`, databaseId: 'org:app', timestamp: key, clientId: 'c', changes, metadata: {} };
-    putObject(objects, `org/app/batches/${key}_b${key}.json`, Buffer.from(JSON.stringify(file)));
+    const file = batch('org:app', `b${key}`, [writer.transaction(cell('t', [key], 'c', key))]);
+    putObject(objects, `org/app/batches/${key}_b${key}.json`, Buffer.from(file));
   }
   const flags = ['--data-dir', one.dataDir, '--object-dir', objects];
   const good = await runBinary(['object', 'import', 'org:app', '--predecessor', ...flags]);

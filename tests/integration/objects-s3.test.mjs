@@ -1,6 +1,7 @@
 // Losing the machine, with a real S3 server, and with a fault proxy in front of it: what was acknowledged in object
 // mode is restored on an empty machine; in fsync mode at most the last tick is missing and comes back with the
 // client that has it; an outage of the store delays uploads and loses none; and what is wrong with a bucket is told.
+// And what the predecessor left in a bucket is imported.
 //
 // SYNC_TEST_LOSSES is how many machines are lost, SYNC_TEST_OUTAGE_MS how long the store is away (3600000 for an
 // hour), SYNC_TEST_SEED repeats a run.
@@ -9,14 +10,15 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { withPreload } from './lib/bad-disk.mjs';
-import { cell, factsOf, Writer } from './lib/facts.mjs';
+import { cell, factsOf, migration, remove, Writer } from './lib/facts.mjs';
 import { FaultProxy } from './lib/fault-proxy.mjs';
 import { HttpClient, request } from './lib/http.mjs';
 import { site } from './lib/ids.mjs';
 import { Ledger } from './lib/ledger.mjs';
+import { batch, snapshot, variables } from './lib/predecessor.mjs';
 import { Random, runSeed } from './lib/random.mjs';
 import { startS3 } from './lib/s3.mjs';
-import { Server, temporaryDirectory } from './lib/server.mjs';
+import { runBinary, Server, temporaryDirectory } from './lib/server.mjs';
 import { Session } from './lib/session.mjs';
 import { StockClient } from './lib/stock-client.mjs';
 import { until } from './lib/wait.mjs';
@@ -254,4 +256,66 @@ test('a clock that is off by an hour is made good, and told', async (t) => {
   const writer = new Writer(site(1), { tick: () => ({ wall: Date.now() - 3_600_000, counter: 0 }) });
   await new HttpClient(server, writer.site).apply('app', writer.transaction(cell('t', [1], 'a', 1)));
   assert.match(server.logText(), /object\.clock_skew.*skew_ms=3[56]\d{5}/);
+});
+
+const show = (facts) => facts.map(({ type, pk, value, hlc }) => JSON.stringify([type, pk, value, hlc])).sort();
+
+// As any other program put them there, under a key prefix, and imported with the predecessor's own variables.
+test("the predecessor's batches and snapshots are imported, what is damaged is named, and a client reads the rest", async (t) => {
+  const machines = new Machines(t, {});
+  const { settings } = machines;
+  const put = (key, bytes) => s3.put(settings['s3.keyPrefix'] + key, bytes);
+  const writer = new Writer(site(1));
+  const db = 'org:team:app'; // lies under org/team/app
+  const created = writer.transaction(migration('create_table', 't'));
+  const rows = Array.from({ length: 3000 }, (_, i) => writer.transaction(cell('t', [i], 'c', `row ${i} ${'x'.repeat(i % 100)}`)));
+  const gone = writer.transaction(remove('t', ['gone']));
+  const changed = writer.transaction(cell('t', [0], 'c', 'changed'), cell('t', ['new'], 'c', null));
+  const late = writer.transaction(cell('t', [1], 'c', { nested: ['ü', 1] }));
+  const good = snapshot(db, 's1', 't', [created, ...rows, gone]);
+  await put('org/team/app/snapshots/1700000000500_s1.json', good);
+  await put('org/team/app/snapshots/1700000000600_s2.json', good.subarray(0, good.length - 100));
+  await put('org/team/app/batches/1700000000100_b1.json', batch(db, 'b1', [created, ...rows.slice(0, 10)])); // in the snapshot, too
+  await put('org/team/app/batches/1700000000700_b2.json', batch(db, 'b2', [changed]));
+  await put('org/team/app/batches/1700000000800_b3.json', batch(db, 'b3', [late]).slice(0, -20));
+  await put('org/team/app/batches/1700000000900_b+4 é.json', batch(db, 'b4', [late]));
+  await put('org/team/app/batches/1700000001000_b5.json', batch('org:team', 'b5', [writer.transaction(cell('t', ['theirs'], 'c', 1))]));
+  // A neighbour whose name begins alike.
+  await put('org/team/app/2/batches/1_b1.json', batch(`${db}:2`, 'b1', [writer.transaction(cell('t', ['neighbour'], 'c', 1))]));
+
+  const server = new Server({ settings });
+  t.after(() => server.dispose());
+  const importInto = (name) =>
+    runBinary(['object', 'import', name, '--predecessor', '--data-dir', server.dataDir], { env: variables(settings) });
+  const first = await importInto(db);
+  const told = JSON.stringify(first, null, 1);
+  assert.equal(first.code, 1, told);
+  assert.ok(first.stdout.startsWith(`${db}  3 batches, 1 snapshots, ${rows.length + 5} facts, `), told);
+  assert.match(first.stderr, /org\/team\/app\/snapshots\/1700000000600_s2\.json: it is cut; left out/);
+  assert.match(first.stderr, /org\/team\/app\/batches\/1700000000800_b3\.json: .*; left out/);
+  assert.match(first.stderr, /org\/team\/app\/batches\/1700000001000_b5\.json: it is of database org:team; left out/);
+  assert.match(first.stderr, /3 objects were left out/);
+  const again = await importInto(db);
+  assert.match(again.stdout, /3 batches, 1 snapshots, 0 facts/, 'nothing comes twice');
+  const neighbour = await importInto(`${db}:2`);
+  assert.deepEqual([neighbour.code, neighbour.stdout.split(',')[0]], [0, `${db}:2  1 batches`]);
+  const nobody = await importInto('org');
+  assert.match(nobody.stderr, /no batches and no snapshots of database org/);
+
+  const wanted = show(factsOf([created, ...rows.slice(2), gone, changed, late]));
+  await server.start();
+  const client = new StockClient(server, { db, site: site(7) });
+  t.after(() => client.disconnect());
+  const complete = client.until('applied', () => client.replica.facts().length === wanted.length, `${wanted.length} facts`);
+  await client.connect();
+  await complete;
+  assert.deepEqual(show(client.replica.facts()), wanted);
+  await client.disconnect();
+  assert.deepEqual(show(factsOf(await readAll(server, db))), wanted);
+  assert.deepEqual(factsOf(await readAll(server, `${db}:2`)).map(({ pk }) => pk), [['neighbour']]);
+
+  // It is in the shared log now, like what clients bring: another machine needs nothing of the predecessor's.
+  await server.stop(); // uploads what it has not yet
+  rmSync(server.dataDir, { recursive: true, force: true });
+  assert.deepEqual(show(factsOf(await readAll(await machines.next(), db))), wanted);
 });

@@ -37,6 +37,7 @@ static enum sync_err head(struct object_store *s, struct object_ctx *ctx, struct
     enum sync_err rc = burn(s, ec);
     (void)ctx;
     if (rc != SYNC_OK) return rc;
+    of(s)->heads++;
     return object_head(of(s)->below, NULL, key, ret, ec);
 }
 
@@ -93,6 +94,7 @@ static enum sync_err list(struct object_store *s, struct object_ctx *ctx, const 
     enum sync_err rc = burn(s, ec);
     (void)ctx;
     if (rc != SYNC_OK) return rc;
+    of(s)->lists++;
     return object_list(of(s)->below, NULL, query, ret, ec);
 }
 

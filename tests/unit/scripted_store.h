@@ -27,6 +27,7 @@ struct scripted_store {
     struct buf late;
     size_t creations; /* asked for */
     size_t removals;
+    size_t heads, lists;
     bool has_fuse;
     uint32_t fuse; /* so many calls go through */
 };

@@ -1,5 +1,6 @@
 // s3.mjs -- a real S3 server (tests/s3-server) for a test file, and ways to get between it and a server.
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash, createHmac } from 'node:crypto';
 import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
@@ -18,8 +19,34 @@ export async function freePort() {
   return port;
 }
 
-// {port, settings(endpoint?)}: settings are those of a sync server that keeps its objects there, each call under
-// a key prefix of its own.
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+
+// Puts an object as any other program would, signed (SigV4) with code of its own.
+async function put(port, values, key, bytes) {
+  const pathname = `/${[values.S3_BUCKET, ...key.split('/')].map(encode).join('/')}`;
+  const date = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  const headers = { host: `127.0.0.1:${port}`, 'x-amz-content-sha256': sha256(bytes), 'x-amz-date': date };
+  const names = Object.keys(headers).join(';');
+  const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`).join('');
+  const canonical = ['PUT', pathname, '', lines, names, headers['x-amz-content-sha256']].join('\n');
+  const scope = [date.slice(0, 8), values.S3_REGION, 's3', 'aws4_request'];
+  const signingKey = scope.reduce((secret, part) => createHmac('sha256', secret).update(part).digest(), `AWS4${values.S3_SECRET_KEY}`);
+  const toSign = ['AWS4-HMAC-SHA256', date, scope.join('/'), sha256(canonical)].join('\n');
+  const signature = createHmac('sha256', signingKey).update(toSign).digest('hex');
+  headers.authorization = `AWS4-HMAC-SHA256 Credential=${values.S3_ACCESS_KEY}/${scope.join('/')}, SignedHeaders=${names}, Signature=${signature}`;
+  const [status, text] = await new Promise((resolve, reject) => {
+    const req = http.request({ port, host: '127.0.0.1', method: 'PUT', path: pathname, headers: { ...headers, 'content-length': bytes.length } }, (answer) => {
+      let body = '';
+      answer.setEncoding('utf8').on('data', (piece) => (body += piece)).on('end', () => resolve([answer.statusCode, body]));
+    });
+    req.on('error', reject).end(bytes);
+  });
+  if (status !== 200) throw new Error(`PUT ${pathname}: ${status} ${text}`);
+}
+
+// {port, settings(endpoint?), put(key, bytes)}: settings are those of a sync server that keeps its objects there, each
+// call under a key prefix of its own; put() knows of no prefix.
 export async function startS3(t) {
   const directory = temporaryDirectory();
   const port = await freePort();
@@ -45,6 +72,7 @@ export async function startS3(t) {
       's3.forcePathStyle': true,
     }),
     prefix: () => ({ 's3.keyPrefix': `test-${++prefixes}/` }),
+    put: (key, bytes) => put(port, values, key, Buffer.from(bytes)),
   };
 }
 
