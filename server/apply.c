@@ -165,6 +165,6 @@ enum sync_err apply_submit(struct loop *l, struct slice database, const struct s
                           j->began_ns);
     if (hub_has_receiver(&l->hub, database, site) || others_listen(l, database))
         j->frame = make_frame(l->server, j);
-    store_thread_put(server_store_thread(l->server, database), &j->store);
+    store_thread_put(server_store_thread(l->server, database), j->request.database, &j->store);
     return SYNC_OK;
 }

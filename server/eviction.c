@@ -120,7 +120,7 @@ static enum sync_err call(struct eviction *e, struct slice database, const struc
                           void (*run)(struct job *), bool *ret, struct err_ctx *ec)
 {
     struct leave_call c = {.database = database, .proof = proof};
-    store_call_begin(&c.call, server_store_thread(e->server, database), run);
+    store_call_begin(&c.call, server_store_thread(e->server, database), database, run);
     enum sync_err rc = store_call_wait(&c.call, ec);
     *ret = rc == SYNC_OK && c.yes;
     return rc;

@@ -45,7 +45,7 @@ static enum sync_err settled(struct import_shard *x, struct err_ctx *ec)
 static enum sync_err start(struct import_shard *x, void (*run)(struct job *), struct err_ctx *ec)
 {
     if (x->cancel != NULL && atomic_load(x->cancel)) return err_set(ec, SYNC_ECANCELED, "canceled");
-    store_call_begin(&x->call, x->thread, run);
+    store_call_begin(&x->call, x->thread, x->database, run);
     x->busy = true;
     return SYNC_OK;
 }

@@ -53,6 +53,14 @@ struct job *job_queue_take(struct job_queue *q, bool all)
     return j;
 }
 
+struct job *job_queue_take_waiting(struct job_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    struct job *j = unhook(q, true);
+    pthread_mutex_unlock(&q->lock);
+    return j;
+}
+
 struct job *job_queue_take_within(struct job_queue *q, uint32_t timeout_ms, bool *ret_timed_out)
 {
     int waited = 0;

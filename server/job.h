@@ -47,7 +47,11 @@ void job_queue_put(struct job_queue *q, struct job *j);
 /* Waits for jobs. Takes the first, or with `all` the whole chain. NULL: closed and empty. */
 struct job *job_queue_take(struct job_queue *q, bool all);
 
-/* The same, but waits no longer than timeout_ms: NULL with *ret_timed_out set. */
+/* All that waits now, which may be nothing: NULL. Waits for nothing but the lock. */
+struct job *job_queue_take_waiting(struct job_queue *q);
+
+/* The same as job_queue_take() with `all`, but waits no longer than timeout_ms: NULL with *ret_timed_out set.
+ */
 struct job *job_queue_take_within(struct job_queue *q, uint32_t timeout_ms, bool *ret_timed_out);
 
 /* Lets the threads that take from it end once it is empty. */

@@ -35,7 +35,7 @@ static enum sync_err forget(struct server *s, struct slice database, const struc
         &s->logger, LOG_STORAGE, "snapshot.missing", LOG_SLICE("db", database),
         LOG_STR("why", snapshot_state_text(state)),
         LOG_STR("next", "it had been verified: the shared log keeps what it covered, another is taken"));
-    store_call_begin(&c.call, server_store_thread(s, database), run_forget);
+    store_call_begin(&c.call, server_store_thread(s, database), database, run_forget);
     enum sync_err rc = store_call_wait(&c.call, ec);
     if (rc == SYNC_OK) snapshots_take_now(&s->snapshots, database);
     return rc;

@@ -14,7 +14,7 @@ struct shard_job;
 struct request {
     enum sync_err (*carry_out)(struct request *r, struct store_thread *t, struct err_ctx *ec);
     struct store_thread *thread;
-    struct slice database;
+    struct slice database; /* that it is about; empty: several, or none */
     const struct upload_position *positions;
     const bool *complete;
     size_t count;
@@ -63,7 +63,7 @@ static enum sync_err ask(struct server *s, uint32_t shard, struct request *r, st
     r->ec = ec;
     (void)pthread_mutex_init(&r->lock, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
-    store_thread_put(r->thread, &j->store);
+    store_thread_put(r->thread, r->database, &j->store);
     pthread_mutex_lock(&r->lock);
     while (!r->finished) pthread_cond_wait(&r->changed, &r->lock);
     pthread_mutex_unlock(&r->lock);

@@ -144,7 +144,7 @@ static enum sync_err prune(struct retention *r, struct slice database,
     j.store.job.home = &r->server->loops[0];
     j.store.job.run = prune_run;
     j.store.job.done = prune_done;
-    store_thread_put(server_store_thread(r->server, database), &j.store);
+    store_thread_put(server_store_thread(r->server, database), database, &j.store);
     wait_for(r, &j.finished);
     if (j.store.job.rc != SYNC_OK) *ec = j.store.job.ec;
     counter_add(&r->server->metrics.tombstones_pruned, j.removed);

@@ -26,7 +26,7 @@ enum sync_err snapshot_note_down(struct server *s, struct slice database, const 
                                  struct err_ctx *ec)
 {
     struct note_call c = {.database = database, .note = note};
-    store_call_begin(&c.call, server_store_thread(s, database), run_note);
+    store_call_begin(&c.call, server_store_thread(s, database), database, run_note);
     return store_call_wait(&c.call, ec);
 }
 

@@ -8,11 +8,12 @@ static void done(struct job *j)
     (void)sem_post(&c->done); /* the waiter may free the call from here on */
 }
 
-void store_call_begin(struct store_call *c, struct store_thread *t, void (*run)(struct job *))
+void store_call_begin(struct store_call *c, struct store_thread *t, struct slice database,
+                      void (*run)(struct job *))
 {
     c->store = (struct store_job){.job = {.run = run, .done = done}};
     (void)sem_init(&c->done, 0, 0);
-    store_thread_put(t, &c->store);
+    store_thread_put(t, database, &c->store);
 }
 
 enum sync_err store_call_wait(struct store_call *c, struct err_ctx *ec)

@@ -1,6 +1,7 @@
 /* store_call.h -- work on a shard that a thread which is no loop waits for: restores, evictions.
  *
- * The call is queued with everything else that the shard's thread does, behind the batches that came before.
+ * The call is queued with everything else that the shard's thread does, behind the batches of its database
+ * that came before.
  *
  * Threads: begin and wait on one thread, not on a loop, and while the store threads run. */
 #ifndef SERVER_STORE_CALL_H
@@ -15,8 +16,10 @@ struct store_call {
     sem_t done;
 };
 
-/* `run` gets the call's job; store.shard is set. */
-void store_call_begin(struct store_call *c, struct store_thread *t, void (*run)(struct job *));
+/* `run` gets the call's job; store.shard is set. `database` must be good until the call has been waited for.
+ */
+void store_call_begin(struct store_call *c, struct store_thread *t, struct slice database,
+                      void (*run)(struct job *));
 enum sync_err store_call_wait(struct store_call *c, struct err_ctx *ec);
 
 #endif

@@ -330,7 +330,8 @@ static void site_asked(struct ws *w)
     j->site = w->session.site;
     j->database_len = database.len;
     memcpy(j->database, database.bytes, database.len);
-    store_thread_put(server_store_thread(w->loop->server, database), &j->store);
+    database = slice_of(j->database, j->database_len); /* the job outlives the session */
+    store_thread_put(server_store_thread(w->loop->server, database), database, &j->store);
 }
 
 /* ---- what the session decided */

@@ -21,7 +21,8 @@
 
 struct shard;
 
-/* One batch to apply. The caller owns it and everything in it; `next` chains a group in arrival order. */
+/* One batch to apply. The caller owns it and everything in it; `next` chains a group in the order in which it
+ * is judged. */
 struct apply_request {
     struct apply_request *next;
     struct slice database;

@@ -8,11 +8,13 @@ enum {
     OTHERS = 16, /* small databases, each with a client that writes now and then */
     PACE_MS = 10,
     HEAVY_CONNECTIONS = 8,
-    HEAVY_TRANSACTIONS = 100, /* a message */
-    BACKLOG_IN_FLIGHT = 16,   /* messages of the one client */
-    SMOKE_MESSAGES = 50,      /* then they begin again, and nothing of them is stored a second time */
+    HEAVY_TRANSACTIONS = 100,  /* a message */
+    LARGE_TRANSACTIONS = 1000, /* and one that fills a group with a few of its kind */
+    BACKLOG_IN_FLIGHT = 16,    /* messages of the one client */
+    SMOKE_MESSAGES = 50,       /* then they begin again, and nothing of them is stored a second time */
     SHORT_MESSAGES = 700,
     LONG_MESSAGES = 2000,
+    LARGE_PARTS = 10, /* so many times fewer of the large ones */
 };
 
 #define STRANGER "AAAAAAAAAAAAAAAAAAAABA"
@@ -80,6 +82,7 @@ static void run_others(struct bench *b, struct other *others, double seconds)
 struct load {
     struct conn conns[HEAVY_CONNECTIONS];
     size_t count, in_flight; /* of each connection */
+    size_t transactions;     /* of a message */
     struct messages messages;
     size_t next, answered;
     uint64_t received; /* bytes of deltas */
@@ -116,14 +119,16 @@ static void on_fetched(struct conn *c, struct slice text)
     ask(c); /* all of it again */
 }
 
-static void begin_writing(struct bench *b, struct load *l, size_t connections, size_t in_flight)
+static void begin_writing(struct bench *b, struct load *l, size_t connections, size_t in_flight,
+                          size_t transactions)
 {
     char database[64], site[SITE_ID_TEXT + 1];
     struct author author;
-    *l = (struct load){.count = connections, .in_flight = in_flight};
+    size_t messages = AT_SCALE(b, SMOKE_MESSAGES, SHORT_MESSAGES, LONG_MESSAGES);
+    *l = (struct load){.count = connections, .in_flight = in_flight, .transactions = transactions};
     author_init(&author);
-    messages_make(&l->messages, &author, AT_SCALE(b, SMOKE_MESSAGES, SHORT_MESSAGES, LONG_MESSAGES),
-                  HEAVY_TRANSACTIONS);
+    messages_make(&l->messages, &author,
+                  transactions == HEAVY_TRANSACTIONS ? messages : messages / LARGE_PARTS, transactions);
     site_id_format(&author.site, site);
     (void)snprintf(database, sizeof database, "heavy-%.16s", site);
     for (size_t i = 0; i < connections; i++) {
@@ -141,6 +146,11 @@ static void begin_fetching(struct bench *b, struct load *l)
     conn_open(&l->conns[0], &b->loop, &b->server.target, CONN_WS, database, STRANGER, on_fetched, l);
     conn_wait_live(&b->loop, &l->conns[0], 1);
     ask(&l->conns[0]);
+}
+
+static double written_per_s(const struct load *l, double seconds)
+{
+    return (double)(l->answered * l->transactions) / seconds;
 }
 
 static void end_load(struct load *l)
@@ -177,19 +187,24 @@ void bench_fairness(struct bench *b)
     report_others(b, "alone", &latency, seconds);
     report_end(&b->report, '}');
 
-    begin_writing(b, &l, HEAVY_CONNECTIONS, 1);
+    begin_writing(b, &l, HEAVY_CONNECTIONS, 1, HEAVY_TRANSACTIONS);
     run_others(b, others, seconds);
     report_others(b, "beside_heavy_writing", &latency, seconds);
-    report_number(&b->report, "heavy_transactions_per_s", (double)(l.answered * HEAVY_TRANSACTIONS) / seconds,
-                  0);
+    report_number(&b->report, "heavy_transactions_per_s", written_per_s(&l, seconds), 0);
     report_end(&b->report, '}');
     end_load(&l);
 
-    begin_writing(b, &l, 1, BACKLOG_IN_FLIGHT);
+    begin_writing(b, &l, 1, BACKLOG_IN_FLIGHT, HEAVY_TRANSACTIONS);
     run_others(b, others, seconds);
     report_others(b, "beside_a_backlog_that_comes", &latency, seconds);
-    report_number(&b->report, "backlog_transactions_per_s",
-                  (double)(l.answered * HEAVY_TRANSACTIONS) / seconds, 0);
+    report_number(&b->report, "backlog_transactions_per_s", written_per_s(&l, seconds), 0);
+    report_end(&b->report, '}');
+    end_load(&l);
+
+    begin_writing(b, &l, 1, BACKLOG_IN_FLIGHT, LARGE_TRANSACTIONS);
+    run_others(b, others, seconds);
+    report_others(b, "beside_a_backlog_in_large_messages", &latency, seconds);
+    report_number(&b->report, "backlog_transactions_per_s", written_per_s(&l, seconds), 0);
     report_end(&b->report, '}');
     end_load(&l);
 

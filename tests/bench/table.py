@@ -130,7 +130,8 @@ FIGURES = [
     ("Fairness", "fairness", FAIRNESS, fairness_rows,
      "16 clients, each with a small database, write a transaction, wait for its ack, and 10 ms more. Beside them:\n"
      "8 connections that write messages of 100 transactions to one database as fast as they are acknowledged; one\n"
-     "client that brings a backlog of such messages, 16 at a time; one that fetches a whole database again and again."),
+     "client that brings a backlog of such messages, 16 at a time, or of messages of 1,000; one that fetches a whole\n"
+     "database again and again."),
     ("A reconnect storm", "storm", STORM, lambda part: [part],
      "All clients come back at once after a restart, each a few transactions behind."),
     ("A large snapshot to a slow client", "big", BIG, lambda part: [part], "Private: without LevelDB's mapped tables."),

@@ -53,7 +53,8 @@ test('a whole run with a server of its own has a figure for everything', async (
     ...['delta_ws', 'delta_http', 'snapshot_ws', 'snapshot_http'].map((name) => `read.${name}.megabytes_per_s`),
     'start.store_megabytes', 'start.ready_ms', 'start.resident_kib',
     'stalled.without.deliveries_per_s', 'stalled.with.deliveries_per_s', 'stalled.ratio_with_to_without',
-    ...['alone', 'beside_heavy_writing', 'beside_a_backlog_that_comes', 'beside_a_backlog_that_is_fetched']
+    ...['alone', 'beside_heavy_writing', 'beside_a_backlog_that_comes', 'beside_a_backlog_in_large_messages',
+      'beside_a_backlog_that_is_fetched']
       .map((name) => `fairness.${name}.ack_p99_us`),
     'fairness.beside_heavy_writing.heavy_transactions_per_s',
     'storm.clients', 'storm.all_live_ms', 'storm.peak_kib',

@@ -6,6 +6,7 @@
 #include "faults.h"
 #include "random.h"
 #include "random_batch.h"
+#include "rounds.h"
 #include "store_fixture.h"
 #include "store_model.h"
 
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SEEDS = 5, GROUPS = 120, GROUP_MAX = 4, LINES_MAX = 4096 };
+enum { SEEDS = ROUNDS(5, 2), GROUPS = 120, GROUP_MAX = 4, LINES_MAX = 4096 };
 
 static const char *const names[] = {"one", "two", "three"};
 
@@ -259,7 +260,8 @@ Test(store_model, the_store_does_what_the_model_does, .timeout = 300)
 {
     struct run r = {0};
     for (uint64_t seed = 1; seed <= SEEDS; seed++) run_seed(&r, seed, false);
-    cr_assert(r.applied > 1000 && r.skipped > 500 && r.conflicts > 100 && r.failures > 10 && r.pruned > 50,
+    cr_assert(r.applied > 200 * SEEDS && r.skipped > 100 * SEEDS && r.conflicts > 20 * SEEDS &&
+                  r.failures > 2 * SEEDS && r.pruned > 10 * SEEDS,
               "applied %lu, skipped %lu, conflicts %lu, failures %lu, pruned %lu", (unsigned long)r.applied,
               (unsigned long)r.skipped, (unsigned long)r.conflicts, (unsigned long)r.failures,
               (unsigned long)r.pruned);
@@ -269,7 +271,8 @@ Test(store_model, the_store_does_what_the_model_does_where_resurrection_is_allow
 {
     struct run r = {0};
     for (uint64_t seed = 101; seed <= 100 + SEEDS; seed++) run_seed(&r, seed, true);
-    cr_assert(r.applied > 1000 && r.skipped > 500 && r.conflicts > 100 && r.failures > 10 && r.pruned > 50,
+    cr_assert(r.applied > 200 * SEEDS && r.skipped > 100 * SEEDS && r.conflicts > 20 * SEEDS &&
+                  r.failures > 2 * SEEDS && r.pruned > 10 * SEEDS,
               "applied %lu, skipped %lu, conflicts %lu, failures %lu, pruned %lu", (unsigned long)r.applied,
               (unsigned long)r.skipped, (unsigned long)r.conflicts, (unsigned long)r.failures,
               (unsigned long)r.pruned);
