@@ -100,7 +100,8 @@ static void settle(void *arg)
     struct err_ctx ignored; /* finish() has told, or the restore failed before */
     (void)settled(x, &ignored);
     if (x->finished) return;
-    store_call_begin(&x->call, x->thread, run_forget); /* also where everything else is canceled */
+    store_call_begin(&x->call, x->thread, x->database,
+                     run_forget); /* also where everything else is canceled */
     (void)store_call_wait(&x->call, &ignored);
 }
 
