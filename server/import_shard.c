@@ -20,6 +20,13 @@ static void run_entries(struct job *j)
     j->rc = shard_import_entries(x->call.store.shard, x->database, x->entries, x->count, &x->pruned, &j->ec);
 }
 
+static void run_forget(struct job *j)
+{
+    struct import_shard *x = (struct import_shard *)j;
+    shard_import_forget(x->call.store.shard, x->database);
+    j->rc = SYNC_OK;
+}
+
 static void run_finish(struct job *j)
 {
     struct import_shard *x = (struct import_shard *)j;
@@ -82,13 +89,20 @@ static enum sync_err finish(void *arg, const struct import_record *record, struc
     struct import_shard *x = arg;
     enum sync_err rc = settled(x, ec);
     x->record = record;
-    return rc == SYNC_OK ? call(x, run_finish, ec) : rc;
+    if (rc == SYNC_OK) rc = call(x, run_finish, ec);
+    x->finished = rc == SYNC_OK;
+    return rc;
 }
 
 static void settle(void *arg)
 {
+    struct import_shard *x = arg;
     struct err_ctx ignored; /* finish() has told, or the restore failed before */
-    (void)settled(arg, &ignored);
+    (void)settled(x, &ignored);
+    if (x->finished) return;
+    store_call_begin(&x->call, x->thread, x->database,
+                     run_forget); /* also where everything else is canceled */
+    (void)store_call_wait(&x->call, &ignored);
 }
 
 struct import_target import_shard_target(struct import_shard *x, struct store_thread *thread,

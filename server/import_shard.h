@@ -1,7 +1,8 @@
 /* import_shard.h -- a shard of the running server as the target of a restore (storage/snapshots/restore.h).
  *
  * Facts go to the shard's thread in batches, one at a time, between the batches of clients: while one is
- * being written the next is being read. So a restore holds nobody up for longer than one such batch takes.
+ * being written the next is being read. So a restore holds nobody up for longer than one such batch takes,
+ * and now and then what the shard writes of many together (import_hold.h).
  *
  * Threads: its owner's, which is no loop. */
 #ifndef SERVER_IMPORT_SHARD_H
@@ -17,7 +18,7 @@ struct import_shard {
     struct store_thread *thread;
     struct slice database;
     const atomic_bool *cancel; /* raised: nothing more is begun */
-    bool busy;
+    bool busy, finished;
     const struct moved_entry *entries;
     size_t count;
     struct stamp pruned;

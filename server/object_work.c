@@ -112,7 +112,8 @@ static enum sync_err finish(void *arg, const struct import_record *record, struc
 
 static void settle(void *arg)
 {
-    (void)arg; /* nothing is ever lent for longer than a call */
+    struct work_target *x = arg; /* nothing is ever lent for longer than a call */
+    shard_import_forget(x->shard, x->database);
 }
 
 struct import_target work_target_of(struct work_target *x)

@@ -129,6 +129,12 @@ static inline bool key_has_row(const struct key *k)
     return kind == KEY_CELL || kind == KEY_TOMBSTONE;
 }
 
+/* Of any key: is it one of a database's arrival log? */
+static inline bool key_is_log(struct slice key)
+{
+    return key.len >= KEY_HEAD_BYTES && key.bytes[KEY_HEAD_BYTES - 1] == KEY_LOG;
+}
+
 /* Of a cell's key or a tombstone's: the part that names the row. Empty for other keys. */
 struct slice key_row_of(struct slice key);
 

@@ -56,6 +56,7 @@ void shard_close(struct shard *sh)
     instance_close(sh->instance);
     database_cache_deinit(&sh->cache);
     row_filter_deinit(&sh->rows);
+    import_holds_deinit(&sh->holds);
     free(sh);
 }
 
@@ -234,11 +235,19 @@ static bool put_counter(struct group *g)
     return overlay_put(&g->overlay, key_slice(&key), 0, slice_of(bytes, COUNTER_RECORD_BYTES), false);
 }
 
-static enum sync_err write_overlay(struct group *g, struct err_ctx *ec)
+enum which { WHICH_ALL, WHICH_NO_LOG, WHICH_LOG };
+
+static bool is_written(struct slice key, enum which which)
+{
+    return which == WHICH_ALL || (which == WHICH_LOG) == key_is_log(key);
+}
+
+static enum sync_err write_overlay(struct group *g, enum which which, struct err_ctx *ec)
 {
     bool any = false;
     leveldb_writebatch_t *batch = leveldb_writebatch_create();
     for (const struct overlay_entry *e = g->overlay.first; e != NULL; e = e->next) {
+        if (!is_written(e->key, which)) continue;
         if (e->state == OVERLAY_PUT) {
             leveldb_writebatch_put(batch, e->key.bytes, e->key.len, e->value.bytes, e->value.len);
             row_filter_add(&g->sh->rows, e->key); /* whether or not the write succeeds: too many do no harm */
@@ -252,6 +261,14 @@ static enum sync_err write_overlay(struct group *g, struct err_ctx *ec)
     enum sync_err rc = any ? instance_write(g->sh->instance, batch, g->lazy, ec) : SYNC_OK;
     leveldb_writebatch_destroy(batch);
     return rc;
+}
+
+static void write_failed(struct group *g)
+{
+    struct err_ctx again;
+    g->touched = NULL;
+    /* If this fails too the next group tries again; what the caller needs to hear is the write's failure. */
+    (void)open_again(g->sh, &again);
 }
 
 enum sync_err group_commit(struct group *g, struct err_ctx *ec)
@@ -268,16 +285,21 @@ enum sync_err group_commit(struct group *g, struct err_ctx *ec)
         database_cache_clear(&sh->cache);
         return rc;
     }
-    rc = write_overlay(g, ec);
+    rc = write_overlay(g, WHICH_ALL, ec);
     if (rc != SYNC_OK) {
-        struct err_ctx again;
-        g->touched = NULL;
-        /* If this fails too the next group tries again; what the caller needs to hear is the write's failure.
-         */
-        (void)open_again(sh, &again);
+        write_failed(g);
         return rc;
     }
     sh->number_last = g->number_last;
     atomic_store_explicit(&sh->database_count, sh->number_last, memory_order_relaxed);
     return SYNC_OK;
+}
+
+enum sync_err group_commit_apart(struct group *g, struct err_ctx *ec)
+{
+    for (const struct database *d = g->touched; d != NULL; d = d->touched_next) assert(!d->changed);
+    enum sync_err rc = write_overlay(g, WHICH_NO_LOG, ec);
+    if (rc == SYNC_OK) rc = write_overlay(g, WHICH_LOG, ec);
+    if (rc != SYNC_OK) write_failed(g);
+    return rc;
 }

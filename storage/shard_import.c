@@ -22,6 +22,11 @@ static enum sync_err no_memory(struct err_ctx *ec)
     return err_set(ec, SYNC_ENOMEM, "no memory to move a database");
 }
 
+static enum sync_err not_begun(struct err_ctx *ec)
+{
+    return err_set(ec, SYNC_EFORMAT, "no import has begun");
+}
+
 static enum sync_err begin(struct group *g, struct shard *sh, struct slice name, struct database **ret,
                            struct err_ctx *ec)
 {
@@ -41,17 +46,30 @@ enum sync_err shard_import_begin(struct shard *sh, struct slice database, struct
     }
     struct writing w = {.g = &g, .database = d};
     if (rc == SYNC_OK) rc = writing_begin_database(&w, ec);
+    uint32_t number = rc == SYNC_OK ? d->record.number : 0;
     if (rc == SYNC_OK) {
         d->record.state = DATABASE_RESTORING;
         d->changed = true;
+        if (import_hold_add(&sh->holds, number, sh->config.hash_seed) == NULL) rc = no_memory(ec);
     }
-    return end(&g, d, rc, database, ec);
+    rc = end(&g, d, rc, database, ec);
+    if (rc != SYNC_OK) import_hold_drop(&sh->holds, number);
+    return rc;
 }
 
-static enum sync_err check_importing(const struct database *d, struct err_ctx *ec)
+/* NULL once an entry or a write has failed, and after a restart: what was held back is gone. */
+static struct import_hold *hold_of(const struct shard *sh, const struct database *d)
 {
-    if (d->exists && d->record.state == DATABASE_RESTORING) return SYNC_OK;
-    return err_set(ec, SYNC_EFORMAT, "no import has begun");
+    bool importing = d->exists && d->record.state == DATABASE_RESTORING;
+    return importing ? import_hold_find(&sh->holds, d->record.number) : NULL;
+}
+
+/* The group goes on with what is held back, or the hold gets it back. */
+static void swap_overlays(struct group *g, struct import_hold *h)
+{
+    struct overlay held = h->overlay;
+    h->overlay = g->overlay;
+    g->overlay = held;
 }
 
 /* A cell is accepted only where its row has no tombstone. So one that was removed by retention, and came here
@@ -67,18 +85,19 @@ static enum sync_err drop_pruned_tombstone(struct writing *w, const struct moved
     return writing_drop_tombstone(w, &e->fact, &tombstone, ec);
 }
 
-static enum sync_err import_one(struct writing *w, const struct moved_entry *e, const struct stamp *pruned,
-                                struct err_ctx *ec)
+static enum sync_err import_one(struct writing *w, struct import_hold *h, const struct moved_entry *e,
+                                const struct stamp *pruned, struct err_ctx *ec)
 {
     struct arena scratch = {0};
     struct stored_fact before;
-    if (stamp_cmp(&e->stamp, &w->database->record.last) <= 0)
+    if (stamp_cmp(&e->stamp, &h->last) <= 0)
         return err_set(ec, SYNC_EFORMAT, "facts do not come in the order of their stamps");
     enum sync_err rc = drop_pruned_tombstone(w, e, pruned, ec);
     if (rc == SYNC_OK) rc = writing_find(w, &e->fact, &scratch, &before, ec);
     w->created_ms = e->created_ms;
     if (rc == SYNC_OK) rc = writing_put(w, &e->fact, &before, &e->stamp, ec);
-    if (rc == SYNC_OK) w->database->record.last = e->stamp;
+    h->last = e->stamp;
+    import_hold_count(h, &e->fact);
     arena_deinit(&scratch);
     return rc;
 }
@@ -89,11 +108,23 @@ enum sync_err shard_import_entries(struct shard *sh, struct slice database, cons
     struct group g;
     struct database *d;
     enum sync_err rc = begin(&g, sh, database, &d, ec);
-    if (rc == SYNC_OK) rc = check_importing(d, ec);
+    struct import_hold *h = rc == SYNC_OK ? hold_of(sh, d) : NULL;
+    if (rc == SYNC_OK && h == NULL) return end(&g, d, not_begun(ec), database, ec);
+    if (rc != SYNC_OK) return end(&g, d, rc, database, ec);
     struct writing w = {.g = &g, .database = d};
-    for (size_t i = 0; i < count && rc == SYNC_OK; i++) rc = import_one(&w, &entries[i], pruned, ec);
-    if (rc == SYNC_OK) d->changed = true;
-    return end(&g, d, rc, database, ec);
+    swap_overlays(&g, h);
+    for (size_t i = 0; i < count && rc == SYNC_OK; i++) rc = import_one(&w, h, &entries[i], pruned, ec);
+    if (rc == SYNC_OK && import_hold_is_full(h, sh->config.write_buffer_bytes)) {
+        rc = group_commit_apart(&g, ec);
+        overlay_deinit(&g.overlay);
+        import_hold_clear(h);
+    }
+    swap_overlays(&g, h);
+    group_end(&g);
+    if (rc == SYNC_OK) return SYNC_OK;
+    import_hold_drop(&sh->holds, h->number);
+    err_wrap(ec, "database %.*s", SLICE_ARG(database));
+    return rc;
 }
 
 static enum sync_err drop_left_note(struct group *g, const struct database *d, struct err_ctx *ec)
@@ -122,17 +153,28 @@ enum sync_err shard_import_finish(struct shard *sh, struct slice database, const
     struct group g;
     struct database *d;
     enum sync_err rc = begin(&g, sh, database, &d, ec);
-    if (rc == SYNC_OK) rc = check_importing(d, ec);
-    if (rc == SYNC_OK) {
-        d->record.state = DATABASE_LIVE;
-        d->record.server_site = record->server_site;
-        d->record.pruned = record->pruned;
-        d->record.asks = record->asks;
-        if (stamp_cmp(&record->last, &d->record.last) > 0) d->record.last = record->last;
-        d->changed = true;
-        rc = drop_left_note(&g, d, ec);
-    }
+    struct import_hold *h = rc == SYNC_OK ? hold_of(sh, d) : NULL;
+    if (rc == SYNC_OK && h == NULL) rc = not_begun(ec);
+    if (rc != SYNC_OK) return end(&g, d, rc, database, ec);
+    swap_overlays(&g, h);
+    d->record.state = DATABASE_LIVE;
+    d->record.server_site = record->server_site;
+    d->record.pruned = record->pruned;
+    d->record.asks = record->asks;
+    d->record.last = stamp_cmp(&record->last, &h->last) > 0 ? record->last : h->last;
+    d->changed = true;
+    import_hold_drop(&sh->holds, d->record.number);
+    rc = drop_left_note(&g, d, ec);
     return end(&g, d, rc, database, ec);
+}
+
+void shard_import_forget(struct shard *sh, struct slice database)
+{
+    struct group g;
+    struct database *d;
+    struct err_ctx ignored; /* what cannot be looked up now goes with the removal, or with the shard */
+    if (begin(&g, sh, database, &d, &ignored) == SYNC_OK) import_hold_drop(&sh->holds, d->record.number);
+    group_end(&g);
 }
 
 enum sync_err shard_leave(struct shard *sh, struct slice database, const struct stamp *last,
@@ -182,6 +224,7 @@ enum sync_err shard_remove_step(struct shard *sh, struct slice database, size_t 
         rc = err_set(ec, SYNC_EBUSY, "it is in use");
         d = NULL;
     }
+    if (rc == SYNC_OK && d->exists) import_hold_drop(&sh->holds, d->record.number);
     /* That it is not LIVE is on the disk. What a crash brings back of these steps is removed once more. */
     g.lazy = true;
     if (rc == SYNC_OK && d->exists) {

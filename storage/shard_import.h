@@ -13,7 +13,11 @@
  * is not LIVE (view_open and shard_apply say SYNC_EBUSY), so a crash in the middle shows nobody a part: what
  * was RESTORING or LEAVING is removed and begun again from nothing.
  *
- * Each step is one LevelDB write; who calls bounds it. Threads: the one that owns the shard. */
+ * What comes in is held back until it is much enough to be written well (import_hold.h), so most steps write
+ * nothing and some write as much as two memtables hold; each other step is one LevelDB write. Nothing of it
+ * counts before shard_import_finish() has written the rest together with the state.
+ *
+ * Threads: the one that owns the shard. */
 #ifndef STORAGE_SHARD_IMPORT_H
 #define STORAGE_SHARD_IMPORT_H
 
@@ -39,13 +43,17 @@ enum sync_err shard_import_begin(struct shard *sh, struct slice database, struct
 /* Entries in the order of their stamps, all of them above what came before; facts have their keys
  * (core/fact.h). `pruned`: how far retention had gone where these entries were accepted. A cell that came
  * after its row's tombstone had been removed there takes that tombstone with it here; zero: none had been.
- * Errors: SYNC_EFORMAT (order, or no import has begun), SYNC_ESTORE, SYNC_ENOMEM, SYNC_ELIMIT. */
+ * Errors: SYNC_EFORMAT (order, or no import has begun), SYNC_ESTORE, SYNC_ENOMEM, SYNC_ELIMIT. After one the
+ * database is to be removed, and its import begun again. */
 enum sync_err shard_import_entries(struct shard *sh, struct slice database, const struct moved_entry *entries,
                                    size_t count, const struct stamp *pruned, struct err_ctx *ec);
 
-/* Makes it LIVE. */
+/* Makes it LIVE. Errors: as above. */
 enum sync_err shard_import_finish(struct shard *sh, struct slice database, const struct import_record *record,
                                   struct err_ctx *ec);
+
+/* The import is given up: frees what it holds back. What was written waits for shard_remove_step(). */
+void shard_import_forget(struct shard *sh, struct slice database);
 
 /* Marks it LEAVING, if it is LIVE, nothing was accepted since `last`, and nothing waits for its upload; else
  * *ret_leaving is false. The caller knows that the object store has everything up to `last`. */

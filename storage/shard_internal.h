@@ -9,6 +9,7 @@
 
 #include "storage/database_cache.h"
 #include "storage/format_file.h"
+#include "storage/import_hold.h"
 #include "storage/instance.h"
 #include "storage/keys.h"
 #include "storage/overlay.h"
@@ -22,6 +23,7 @@ struct shard_config {
     const leveldb_options_t *options; /* outlives the shard */
     bool sync;
     bool allow_resurrection;
+    size_t write_buffer_bytes;              /* as in options */
     uint8_t identity[STORE_IDENTITY_BYTES]; /* of the store */
     uint64_t hash_seed;
     size_t database_cache_max;
@@ -33,8 +35,9 @@ struct shard {
     struct database_cache cache;
     struct row_filter rows; /* of what LevelDB holds; the group's own are in its overlay */
     struct row_learner learner;
-    _Atomic bool closed;  /* a write failed, and opening LevelDB again did not work out yet */
-    uint32_t number_last; /* given to a database, as LevelDB knows it */
+    struct import_holds holds; /* of the databases that come in */
+    _Atomic bool closed;       /* a write failed, and opening LevelDB again did not work out yet */
+    uint32_t number_last;      /* given to a database, as LevelDB knows it */
     _Atomic uint64_t database_count;
     _Atomic uint64_t open_count;
 };
@@ -85,5 +88,9 @@ enum sync_err database_check_live(const struct database *d, struct err_ctx *ec);
  * record. On failure nothing of it is remembered, and a failed write makes the shard open its LevelDB again.
  * Errors: SYNC_ESTORE, SYNC_ENOMEM. */
 enum sync_err group_commit(struct group *g, struct err_ctx *ec);
+
+/* The same in two writes, each synced as the store is: first everything but log entries, then these. Only for
+ * what counts for nothing until something else is written; no database's record may have changed. */
+enum sync_err group_commit_apart(struct group *g, struct err_ctx *ec);
 
 #endif

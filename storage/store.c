@@ -212,6 +212,7 @@ static enum sync_err open_shards(struct store *s, const struct store_config *cfg
     struct shard_config sc = {.options = s->options,
                               .sync = cfg->sync,
                               .allow_resurrection = cfg->allow_resurrection,
+                              .write_buffer_bytes = cfg->write_buffer_bytes,
                               .database_cache_max = DATABASE_CACHE_MAX};
     char name[STORE_SHARD_NAME_MAX];
     memcpy(sc.identity, s->format.identity, sizeof sc.identity);

@@ -29,7 +29,8 @@ struct import_target {
     enum sync_err (*entries)(void *arg, const struct moved_entry *entries, size_t count,
                              const struct stamp *pruned, struct err_ctx *ec);
     enum sync_err (*finish)(void *arg, const struct import_record *record, struct err_ctx *ec);
-    /* Waits until nothing is lent any more. Called in any case, as the last. */
+    /* Waits until nothing is lent any more, and lets go of what is not finished. Called in any case, as the
+     * last. */
     void (*settle)(void *arg);
 };
 
