@@ -5,7 +5,7 @@
  * both lie across all that came before, and all of it is compacted again and again. So an import holds facts
  * back until there are enough for a memtable of each kind, and writes them as two batches, each longer than
  * LevelDB's write buffer: the next write begins a new memtable. Those of the log never overlap and are moved
- * down without being rewritten. (docs/performance.md has the figures.)
+ * down without being rewritten. (docs/object-store.md has the figures.)
  *
  * Memory: IMPORT_HOLD_BYTES_MAX of records, and about as much again for the tables around short ones.
  *

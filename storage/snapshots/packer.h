@@ -14,7 +14,8 @@
 #include "storage/snapshots/gzip_member.h"
 
 enum {
-    PACKER_TEXTS = 3,
+    PACKER_THREADS = 2,
+    PACKER_TEXTS = 2 * PACKER_THREADS + 1,            /* at work, waiting, and being filled */
     PACKER_TEXT_BYTES = MEMBER_TEXT_MAX - (16 << 10), /* and a line more: mostly still one member */
     PACKER_SHA256_TEXT = 64,
 };

@@ -2,9 +2,9 @@
  *
  * It is read from a view, so it is of one moment, and the database goes on meanwhile. What is under the key
  * afterwards is gzip (gzip_member.h) of snapshot_line.h's lines. Memory is that of the object writer and of
- * the packer, and three facts if they are long.
+ * the packer, which is that of PACKER_TEXTS facts if they are long.
  *
- * Threads: the caller's (job threads: it blocks), which reads; the packer's compresses, the writer's send. */
+ * Threads: the caller's (job threads: it blocks), which reads; the packer's compress, the writer's send. */
 #ifndef STORAGE_SNAPSHOTS_SNAPSHOT_WRITE_H
 #define STORAGE_SNAPSHOTS_SNAPSHOT_WRITE_H
 

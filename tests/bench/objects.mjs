@@ -5,9 +5,10 @@
 // apply: transactions acknowledged a second over 256 connections, one under way on each (sync-bench): without an object
 // store, with S3, and with durability object. In turns; medians, and the median ratios within a round.
 // snapshot: a database of so many MiB through a snapshot and a restore on an empty machine, beside a plain upload in
-// parts and a plain download of as many bytes as the snapshot has (bench_objects), with the memory that each took.
+// parts and a plain download of as many bytes as the snapshot has (bench_objects), with the memory that each took; and
+// the restore beside LevelDB alone writing the same records (bench-restore).
 //
-// Needs the targets sync-coordinator, sync-bench and bench_objects.
+// Needs the targets sync-coordinator, sync-bench, bench_objects and bench-restore.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -142,6 +143,10 @@ async function measureSnapshot(s3) {
   console.log(`${mib} MiB of values, a snapshot of ${(bytes / MIB).toFixed(0)} MiB (load ${load()})`);
   line('snapshot', taken, median(beside.map(({ upload }) => upload)));
   line('restore', restored, median(beside.map(({ download }) => download)));
+  const alone = JSON.parse(execFileSync(program('bench-restore'), [temporaryDirectory() + '/alone', String(mib)], { encoding: 'utf8' }));
+  const values = mib / restored.s;
+  console.log(`restore   ${values.toFixed(1)} MiB/s of values; LevelDB alone ${alone.apart.toFixed(1)}, ratio ${(values / alone.apart).toFixed(2)}; `
+    + `with both records in one batch ${alone.mixed.toFixed(1)}, ratio ${(values / alone.mixed).toFixed(2)}`);
 }
 
 const s3 = await startS3(t);
