@@ -55,6 +55,7 @@ static enum sync_err wrong_type(struct file_reading *f, const struct option *o, 
     if (o->traits & OPTION_SECRET || type == JSON_OBJECT || type == JSON_ARRAY)
         return err_set(f->ec, SYNC_ECONFIG, "the %s is not %s", kinds[type], takes);
     struct json_raw raw = json_take(v);
+    if (raw.type == JSON_INVALID) return SYNC_OK; /* not JSON: told at the end */
     if (type == JSON_STRING) raw.text = slice_of(raw.text.bytes + 1, raw.text.len < 2 ? 0 : raw.text.len - 2);
     return err_set(f->ec, SYNC_ECONFIG, "the %s %s is not %s", kinds[type], show_value(raw.text).text, takes);
 }
@@ -145,7 +146,9 @@ static enum sync_err read_value(struct file_reading *f, const struct option *o, 
         text = resolve(f, text);
         if (text.bytes == NULL) return no_memory(f);
     } else {
-        text = json_take(v).text;
+        struct json_raw raw = json_take(v);
+        if (raw.type == JSON_INVALID) return SYNC_OK;
+        text = raw.text;
     }
     return option_set_text(o, &f->into->config, &f->into->arena, text, f->ec);
 }

@@ -179,6 +179,10 @@ Test(config_file, what_is_not_json_is_refused_and_located)
         "{\"host\": \"\xff\"}",
         "{\"cors\": {\"origin\": [\"a\", ]}}",
         "{\"port\": 01}",
+        "{\"cors\": {\"origin\": truf}}",
+        "{\"cors\": {\"credentials\": falsy}}",
+        "{\"port\": \"a\\q\"}",
+        "{\"host\": nul}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct err_ctx ec = {""};
