@@ -280,6 +280,7 @@ bool server_stop(struct server *s)
     snapshots_free(&s->snapshots);
     presence_stop(&s->presence);
     objects_stop(&s->objects);
+    if (s->store != NULL) store_flush(s->store);
     store_close(s->store);
     settings_unref(s->settings);
     admission_free(s->admission);

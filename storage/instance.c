@@ -167,6 +167,14 @@ enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, b
     return write_batch(in, batch, lazy ? in->lazy_options : in->write_options, ec);
 }
 
+void instance_flush(struct instance *in)
+{
+    /* A range that holds no key: of a compaction only its beginning is left, which writes out the memtable.
+     */
+    static const char beyond[] = "\xff\xff\xff\xff\xff\xff";
+    if (in->db != NULL) leveldb_compact_range(in->db, beyond, sizeof beyond - 1, beyond, sizeof beyond - 1);
+}
+
 enum sync_err instance_sync(struct instance *in, struct err_ctx *ec)
 {
     /* An empty batch is written to LevelDB's log as any other, and a sync takes what is before it along. */

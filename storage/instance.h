@@ -62,6 +62,10 @@ enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, b
 /* Everything written before is on the disk. */
 enum sync_err instance_sync(struct instance *in, struct err_ctx *ec);
 
+/* Moves what only LevelDB's log holds into a table, so that the next one to open it has nothing to replay. No
+ * promise rests on it: where it does not work out the log is replayed. */
+void instance_flush(struct instance *in);
+
 /* ---- readers ---- */
 
 struct reader;

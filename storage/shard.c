@@ -112,6 +112,11 @@ enum sync_err shard_recover(struct shard *sh, struct err_ctx *ec)
     return shard_is_closed(sh) ? open_again(sh, ec) : SYNC_OK;
 }
 
+void shard_flush(struct shard *sh)
+{
+    if (!shard_is_closed(sh)) instance_flush(sh->instance);
+}
+
 bool shard_is_closed(const struct shard *sh)
 {
     return atomic_load_explicit(&sh->closed, memory_order_relaxed);

@@ -248,6 +248,11 @@ enum sync_err store_open(const struct store_config *cfg, struct store **ret, str
     return SYNC_OK;
 }
 
+void store_flush(struct store *s)
+{
+    for (uint32_t i = 0; i < s->format.shards; i++) shard_flush(s->shards[i]);
+}
+
 void store_close(struct store *s)
 {
     if (s == NULL) return;

@@ -72,6 +72,40 @@ Test(store, keeps_everything_when_it_is_opened_again)
     cr_assert_str_eq(fixture_log(&x, "three", &arena), "");
 }
 
+/* Bytes of LevelDB's logs in the only shard. */
+static uint64_t logged_bytes(void)
+{
+    char path[512];
+    struct stat st;
+    uint64_t bytes = 0;
+    (void)snprintf(path, sizeof path, "%s/shard-00", x.dir);
+    DIR *d = opendir(path);
+    cr_assert_not_null(d, "%s", path);
+    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        size_t len = strlen(e->d_name);
+        if (len < 4 || strcmp(e->d_name + len - 4, ".log") != 0) continue;
+        (void)snprintf(path, sizeof path, "%s/shard-00/%.200s", x.dir, e->d_name);
+        cr_assert_eq(stat(path, &st), 0, "%s", path);
+        bytes += (uint64_t)st.st_size;
+    }
+    closedir(d);
+    return bytes;
+}
+
+Test(store, after_a_flush_the_next_start_has_no_log_to_replay)
+{
+    store_flush(x.store); /* with nothing in it */
+    put("one");
+    cr_assert_gt(logged_bytes(), 0);
+    store_flush(x.store);
+    cr_assert_eq(logged_bytes(), 0);
+    fixture_reopen(&x);
+    cr_assert_str_eq(fixture_log(&x, "one", &arena), "cell t [1] c = 1\n");
+    put("two");
+    fixture_reopen(&x);
+    cr_assert_str_eq(fixture_log(&x, "two", &arena), "cell t [1] c = 1\n");
+}
+
 Test(store, refuses_an_unknown_format_and_touches_nothing)
 {
     struct err_ctx ec;

@@ -320,6 +320,29 @@ Test(store_fault, a_store_that_was_never_opened_again_closes)
     cr_assert_str_eq(fixture_log(&x, "one", &arena), "cell t [1] c = 1\n");
 }
 
+/* The log stays, and is replayed as after a crash. */
+Test(store_fault, a_flush_that_fails_loses_nothing)
+{
+    static const enum fault kinds[] = {FAULT_FILE_WRITE, FAULT_FILE_SYNC};
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        for (long nth = 1; nth < 6; nth++) {
+            char value[8];
+            (void)snprintf(value, sizeof value, "%zu%ld", k + 1, nth);
+            put_value(value, (unsigned)(10 * k) + (unsigned)nth + 1, SYNC_OK);
+            faults_arm(kinds[k], nth, 100);
+            store_flush(x.store);
+            (void)faults_disarm();
+            fixture_reopen(&x);
+            cr_assert(strstr(fixture_log(&x, "one", &arena), value) != NULL, "kind %zu, %ld", k, nth);
+        }
+    }
+    faults_arm(FAULT_DB_WRITE, 1, 1);
+    faults_arm(FAULT_DB_OPEN, 1, 9);
+    put_value("2", 99, SYNC_ESTORE);
+    store_flush(x.store); /* there is none to flush */
+    (void)faults_disarm();
+}
+
 Test(store_fault, opening_a_new_store_fails_cleanly_at_each_write_and_sync)
 {
     static const enum fault kinds[] = {FAULT_FILE_WRITE, FAULT_FILE_SYNC, FAULT_DB_OPEN};
