@@ -121,7 +121,7 @@ FIGURES = [
      "compares synced writes with bare sends, and means nothing."),
     ("Polls with nothing new", "poll", POLL, named, ""),
     ("Whole deltas and snapshots", "read", READ, read_rows, ""),
-    ("Starting", None, START, starts, "What comes after other scenarios has up to 4 MiB of log a shard to replay."),
+    ("Starting", None, START, starts, "What comes after a crash has up to 4 MiB of log a shard to replay."),
     ("At rest", "idle", IDLE, lambda part: [part], "Connections that have shaken hands and say nothing."),
     ("Clients that stopped reading", "stalled", STALLED, named,
      "One writer, and receivers that read, all in one database. \"With\": beside clients that read nothing, all of\n"
