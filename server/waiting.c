@@ -1,18 +1,14 @@
 #include "server/waiting.h"
 
+#include "storage/objects/object_wait.h"
+
 #include <errno.h>
 
 enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 void wait_init(pthread_mutex_t *lock, pthread_cond_t *changed)
 {
-    /* None of these fails on Linux with such attributes. */
-    pthread_condattr_t monotonic;
-    (void)pthread_mutex_init(lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    object_wait_init(lock, changed);
 }
 
 bool wait_unless_stopped(pthread_mutex_t *lock, pthread_cond_t *changed, const atomic_bool *stopping,

@@ -22,11 +22,6 @@ static enum sync_err no_memory(struct err_ctx *ec)
     return err_set(ec, SYNC_ENOMEM, "no memory to move a database");
 }
 
-static enum sync_err not_begun(struct err_ctx *ec)
-{
-    return err_set(ec, SYNC_EFORMAT, "no import has begun");
-}
-
 static enum sync_err begin(struct group *g, struct shard *sh, struct slice name, struct database **ret,
                            struct err_ctx *ec)
 {
@@ -72,6 +67,18 @@ static void swap_overlays(struct group *g, struct import_hold *h)
     g->overlay = held;
 }
 
+/* Begins a group that goes on with an import. Errors: also SYNC_EFORMAT, when none has begun. */
+static enum sync_err begin_held(struct group *g, struct shard *sh, struct slice name, struct database **ret,
+                                struct import_hold **ret_hold, struct err_ctx *ec)
+{
+    enum sync_err rc = begin(g, sh, name, ret, ec);
+    if (rc != SYNC_OK) return rc;
+    *ret_hold = hold_of(sh, *ret);
+    if (*ret_hold == NULL) return err_set(ec, SYNC_EFORMAT, "no import has begun");
+    swap_overlays(g, *ret_hold);
+    return SYNC_OK;
+}
+
 /* A cell is accepted only where its row has no tombstone. So one that was removed by retention, and came here
  * all the same because it was carried before, must go; unless cells may come back beside their tombstone. */
 static enum sync_err drop_pruned_tombstone(struct writing *w, const struct moved_entry *e,
@@ -107,12 +114,10 @@ enum sync_err shard_import_entries(struct shard *sh, struct slice database, cons
 {
     struct group g;
     struct database *d;
-    enum sync_err rc = begin(&g, sh, database, &d, ec);
-    struct import_hold *h = rc == SYNC_OK ? hold_of(sh, d) : NULL;
-    if (rc == SYNC_OK && h == NULL) return end(&g, d, not_begun(ec), database, ec);
+    struct import_hold *h;
+    enum sync_err rc = begin_held(&g, sh, database, &d, &h, ec);
     if (rc != SYNC_OK) return end(&g, d, rc, database, ec);
     struct writing w = {.g = &g, .database = d};
-    swap_overlays(&g, h);
     for (size_t i = 0; i < count && rc == SYNC_OK; i++) rc = import_one(&w, h, &entries[i], pruned, ec);
     if (rc == SYNC_OK && import_hold_is_full(h, sh->config.write_buffer_bytes)) {
         rc = group_commit_apart(&g, ec);
@@ -152,11 +157,9 @@ enum sync_err shard_import_finish(struct shard *sh, struct slice database, const
 {
     struct group g;
     struct database *d;
-    enum sync_err rc = begin(&g, sh, database, &d, ec);
-    struct import_hold *h = rc == SYNC_OK ? hold_of(sh, d) : NULL;
-    if (rc == SYNC_OK && h == NULL) rc = not_begun(ec);
+    struct import_hold *h;
+    enum sync_err rc = begin_held(&g, sh, database, &d, &h, ec);
     if (rc != SYNC_OK) return end(&g, d, rc, database, ec);
-    swap_overlays(&g, h);
     d->record.state = DATABASE_LIVE;
     d->record.server_site = record->server_site;
     d->record.pruned = record->pruned;

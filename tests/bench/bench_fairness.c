@@ -170,6 +170,17 @@ static void report_others(struct bench *b, const char *key, struct samples *late
     latency->count = 0;
 }
 
+/* What writes beside them. */
+static const struct writing {
+    const char *key, *rate_key;
+    size_t connections, in_flight, transactions; /* of a connection; of a message */
+} writing[] = {
+    {"beside_heavy_writing", "heavy_transactions_per_s", HEAVY_CONNECTIONS, 1, HEAVY_TRANSACTIONS},
+    {"beside_a_backlog_that_comes", "backlog_transactions_per_s", 1, BACKLOG_IN_FLIGHT, HEAVY_TRANSACTIONS},
+    {"beside_a_backlog_in_large_messages", "backlog_transactions_per_s", 1, BACKLOG_IN_FLIGHT,
+     LARGE_TRANSACTIONS},
+};
+
 void bench_fairness(struct bench *b)
 {
     struct other others[OTHERS];
@@ -187,26 +198,15 @@ void bench_fairness(struct bench *b)
     report_others(b, "alone", &latency, seconds);
     report_end(&b->report, '}');
 
-    begin_writing(b, &l, HEAVY_CONNECTIONS, 1, HEAVY_TRANSACTIONS);
-    run_others(b, others, seconds);
-    report_others(b, "beside_heavy_writing", &latency, seconds);
-    report_number(&b->report, "heavy_transactions_per_s", written_per_s(&l, seconds), 0);
-    report_end(&b->report, '}');
-    end_load(&l);
-
-    begin_writing(b, &l, 1, BACKLOG_IN_FLIGHT, HEAVY_TRANSACTIONS);
-    run_others(b, others, seconds);
-    report_others(b, "beside_a_backlog_that_comes", &latency, seconds);
-    report_number(&b->report, "backlog_transactions_per_s", written_per_s(&l, seconds), 0);
-    report_end(&b->report, '}');
-    end_load(&l);
-
-    begin_writing(b, &l, 1, BACKLOG_IN_FLIGHT, LARGE_TRANSACTIONS);
-    run_others(b, others, seconds);
-    report_others(b, "beside_a_backlog_in_large_messages", &latency, seconds);
-    report_number(&b->report, "backlog_transactions_per_s", written_per_s(&l, seconds), 0);
-    report_end(&b->report, '}');
-    end_load(&l);
+    for (size_t i = 0; i < sizeof writing / sizeof writing[0]; i++) {
+        const struct writing *w = &writing[i];
+        begin_writing(b, &l, w->connections, w->in_flight, w->transactions);
+        run_others(b, others, seconds);
+        report_others(b, w->key, &latency, seconds);
+        report_number(&b->report, w->rate_key, written_per_s(&l, seconds), 0);
+        report_end(&b->report, '}');
+        end_load(&l);
+    }
 
     begin_fetching(b, &l);
     run_others(b, others, seconds);
