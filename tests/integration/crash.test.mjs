@@ -38,9 +38,15 @@ function randomBatch(random, writer, number) {
       cell('t', [writer.site, number, (fact += 1)], 'v', 'x'.repeat(random.below(400))))));
 }
 
+// What began with a server that was killed may fail, and its client may notice only when the next one is up.
+function isTrouble(run, life) {
+  return life !== undefined && life === run.life;
+}
+
 // Writes until told to stop; whatever ends its connection, it goes on once the server is back.
 async function write(run, writer, random, connect) {
   for (let number = 0; !run.over; number++) {
+    const life = run.life;
     try {
       const send = await connect(random.pick(DATABASES));
       for (; !run.over; number++) {
@@ -51,7 +57,7 @@ async function write(run, writer, random, connect) {
         run.countdown.count();
       }
     } catch (error) {
-      if (run.serverIsUp()) run.trouble.push(error);
+      if (isTrouble(run, life)) run.trouble.push(error);
       await run.back();
     }
   }
@@ -74,10 +80,11 @@ function overWebSocket(run, writer) {
 // Reads deltas from its watermark while the others write, and remembers every fact it was given.
 async function read(run, reader) {
   while (!run.over) {
+    const life = run.life;
     try {
       await poll(run, reader);
     } catch (error) {
-      if (run.serverIsUp()) run.trouble.push(error);
+      if (isTrouble(run, life)) run.trouble.push(error);
       await run.back();
     }
   }
@@ -104,9 +111,8 @@ async function round(t, settings, seed, kills) {
   const random = new Random(seed);
   const server = await startServer(t, { settings });
   let up = Promise.resolve();
-  let isUp = true;
   const run = { server, ledger: new Ledger(), countdown: new Countdown(), trouble: [], over: false, back: () => up,
-    serverIsUp: () => isUp };
+    life: 1 };
   const readers = DATABASES.map((db, n) => ({ db, site: site(500 + n), seen: new Map() }));
   let armed = run.countdown.start(random.between(1, ACKS_MAX));
   const working = [
@@ -118,13 +124,13 @@ async function round(t, settings, seed, kills) {
   ];
   for (let kill = 0; kill < kills; kill++) {
     await armed;
-    isUp = false;
+    run.life = undefined;
     let restarted;
     up = new Promise((resolve) => (restarted = resolve));
     await server.kill();
     await server.start();
     armed = run.countdown.start(random.between(1, ACKS_MAX));
-    isUp = true;
+    run.life = kill + 2;
     restarted();
   }
   await armed;
