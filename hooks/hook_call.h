@@ -9,8 +9,8 @@
 #ifndef HOOKS_HOOK_CALL_H
 #define HOOKS_HOOK_CALL_H
 
-#include "core/hlc.h"
-#include "core/merge.h"
+#include "core/facts/hlc.h"
+#include "core/facts/merge.h"
 
 #include "hooks/hook_identity.h"
 #include "hooks/hook_sets.h"

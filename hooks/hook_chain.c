@@ -1,6 +1,6 @@
 #include "hooks/hook_chain.h"
 
-#include "core/utf8.h"
+#include "core/base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 #ifndef HOOKS_HOOK_IDENTITY_H
 #define HOOKS_HOOK_IDENTITY_H
 
-#include "core/site_id.h"
-#include "core/slice.h"
+#include "core/base/slice.h"
+#include "core/facts/site_id.h"
 
 #include "hooks/sync_hooks.h"
 

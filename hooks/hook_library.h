@@ -9,7 +9,7 @@
 #ifndef HOOKS_HOOK_LIBRARY_H
 #define HOOKS_HOOK_LIBRARY_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include "hooks/sync_hooks.h"
 

@@ -7,7 +7,7 @@
 #ifndef HOOKS_HOOK_LOCAL_H
 #define HOOKS_HOOK_LOCAL_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include "hooks/hook_call.h"
 #include "hooks/hook_library.h"

@@ -1,8 +1,8 @@
 #include "hooks/hook_sets.h"
 
-#include "core/change_set.h"
-#include "core/json.h"
-#include "core/json_text.h"
+#include "core/json/json.h"
+#include "core/json/json_text.h"
+#include "core/protocol/change_set.h"
 
 #include <assert.h>
 #include <stdlib.h>

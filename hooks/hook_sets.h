@@ -10,10 +10,10 @@
 #ifndef HOOKS_HOOK_SETS_H
 #define HOOKS_HOOK_SETS_H
 
-#include "core/arena.h"
-#include "core/batch.h"
-#include "core/buf.h"
-#include "core/err.h"
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/facts/batch.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef HOOKS_HOOK_THREAD_H
 #define HOOKS_HOOK_THREAD_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include <pthread.h>
 #include <stdint.h>

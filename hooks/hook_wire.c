@@ -1,7 +1,7 @@
 #include "hooks/hook_wire.h"
 
-#include "core/change_set.h"
-#include "core/json.h"
+#include "core/json/json.h"
+#include "core/protocol/change_set.h"
 
 #include <stdlib.h>
 

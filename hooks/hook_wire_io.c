@@ -1,6 +1,6 @@
 #include "hooks/hook_wire.h"
 
-#include "core/json.h"
+#include "core/json/json.h"
 
 #include "hooks/hook_thread.h"
 

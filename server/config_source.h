@@ -6,7 +6,7 @@
 #ifndef SERVER_CONFIG_SOURCE_H
 #define SERVER_CONFIG_SOURCE_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 
 /* argv[0] is not looked at. The result borrows argv. */
 struct config_input config_source(int argc, char *const argv[]);

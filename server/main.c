@@ -1,12 +1,12 @@
 /* main.c -- the program: configuration in, server up, signals, server down. */
-#include "core/config.h"
-#include "server/command.h"
+#include "core/config/config.h"
+#include "server/base/system.h"
+#include "server/base/version.h"
+#include "server/commands/command.h"
 #include "server/config_source.h"
+#include "server/net/tls.h"
 #include "server/reload.h"
 #include "server/server.h"
-#include "server/system.h"
-#include "server/tls.h"
-#include "server/version.h"
 
 #include <errno.h>
 #include <signal.h>

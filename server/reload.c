@@ -1,6 +1,6 @@
 #include "server/reload.h"
 
-#include "server/loop.h"
+#include "server/net/loop.h"
 #include "server/server.h"
 
 #include <assert.h>

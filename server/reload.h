@@ -11,7 +11,7 @@
 #ifndef SERVER_RELOAD_H
 #define SERVER_RELOAD_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 
 struct server;
 

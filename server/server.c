@@ -1,15 +1,15 @@
 #include "server/server.h"
 
-#include "server/admission.h"
+#include "server/base/system.h"
+#include "server/base/version.h"
+#include "server/base/waiting.h"
 #include "server/coordinator/coordinator.h"
-#include "server/listen.h"
-#include "server/loop.h"
-#include "server/store_thread.h"
-#include "server/system.h"
-#include "server/tls.h"
-#include "server/version.h"
-#include "server/waiting.h"
-#include "storage/left_note.h"
+#include "server/net/admission.h"
+#include "server/net/listen.h"
+#include "server/net/loop.h"
+#include "server/net/tls.h"
+#include "server/store/store_thread.h"
+#include "storage/shard/left_note.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -13,23 +13,23 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
-#include "core/config.h"
-#include "core/log.h"
-#include "core/seldom.h"
-#include "core/sync_metrics.h"
-#include "server/cleanup.h"
-#include "server/eviction.h"
-#include "server/hook_gate.h"
-#include "server/job.h"
-#include "server/limit.h"
-#include "server/listen.h"
-#include "server/objects.h"
-#include "server/presence.h"
-#include "server/receiving.h"
-#include "server/retention.h"
+#include "core/base/seldom.h"
+#include "core/config/config.h"
+#include "core/log/log.h"
+#include "core/metrics/sync_metrics.h"
+#include "server/hooks/hook_gate.h"
+#include "server/net/job.h"
+#include "server/net/limit.h"
+#include "server/net/listen.h"
+#include "server/net/receiving.h"
+#include "server/objects/cleanup.h"
+#include "server/objects/eviction.h"
+#include "server/objects/objects.h"
+#include "server/objects/shared_log.h"
+#include "server/objects/snapshots.h"
 #include "server/settings.h"
-#include "server/shared_log.h"
-#include "server/snapshots.h"
+#include "server/store/presence.h"
+#include "server/store/retention.h"
 #include "storage/store.h"
 
 #include <pthread.h>
@@ -42,8 +42,9 @@ struct loop;
 struct store_thread;
 
 struct server {
-    const struct config *config; /* of the start: for what only a restart changes, as core/options.c says */
-    struct settings *settings;   /* in force; main thread only, a loop has its own (settings.h) */
+    const struct config
+        *config; /* of the start: for what only a restart changes, as core/config/options.c says */
+    struct settings *settings; /* in force; main thread only, a loop has its own (settings.h) */
     struct logger logger;
     struct sync_metrics metrics;
     char listen_address[LISTEN_ADDRESS_MAX]; /* numeric */

@@ -11,11 +11,11 @@
 #ifndef SERVER_SETTINGS_H
 #define SERVER_SETTINGS_H
 
-#include "core/config.h"
-#include "core/err.h"
-#include "core/session.h"
-#include "server/auth.h"
-#include "server/tls.h"
+#include "core/base/err.h"
+#include "core/config/config.h"
+#include "core/protocol/session.h"
+#include "server/net/auth.h"
+#include "server/net/tls.h"
 
 #include <stdatomic.h>
 

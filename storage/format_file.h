@@ -9,8 +9,8 @@
 #ifndef STORAGE_FORMAT_FILE_H
 #define STORAGE_FORMAT_FILE_H
 
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 #include "storage/store.h"
 
+#include "storage/check/store_check.h"
 #include "storage/format_file.h"
-#include "storage/shard_internal.h"
-#include "storage/store_check.h"
+#include "storage/shard/shard_internal.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -12,8 +12,8 @@
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
 
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>

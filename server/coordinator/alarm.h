@@ -7,7 +7,7 @@
 #ifndef SERVER_COORDINATOR_ALARM_H
 #define SERVER_COORDINATOR_ALARM_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include <stdint.h>
 

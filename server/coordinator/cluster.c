@@ -1,6 +1,6 @@
 #include "server/coordinator/cluster.h"
 
-#include "server/system.h"
+#include "server/base/system.h"
 
 #include <assert.h>
 #include <stdio.h>

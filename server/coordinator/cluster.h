@@ -2,14 +2,14 @@
  * write.
  *
  *   plg_coordinator_work/<namespace>/<name>.json      fenced objects: what only the leader writes, over and
- * over plg_coordinator_work/<namespace>/tickets/...      created once each (core/ticket.h)
+ * over plg_coordinator_work/<namespace>/tickets/...      created once each (core/election/ticket.h)
  *
  * Threads: any; the functions block. */
 #ifndef SERVER_COORDINATOR_CLUSTER_H
 #define SERVER_COORDINATOR_CLUSTER_H
 
-#include "core/coordinator_metrics.h"
-#include "core/log.h"
+#include "core/log/log.h"
+#include "core/metrics/coordinator_metrics.h"
 #include "server/coordinator/task.h"
 #include "storage/objects/fenced.h"
 

@@ -1,10 +1,10 @@
 #include "server/coordinator/coordinator.h"
 
+#include "server/base/system.h"
+#include "server/base/version.h"
+#include "server/base/waiting.h"
 #include "server/coordinator/coordinator_internal.h"
-#include "server/objects.h"
-#include "server/system.h"
-#include "server/version.h"
-#include "server/waiting.h"
+#include "server/objects/objects.h"
 #include "storage/objects/object_race.h"
 
 #include <inttypes.h>

@@ -12,9 +12,9 @@
 #ifndef SERVER_COORDINATOR_COORDINATOR_H
 #define SERVER_COORDINATOR_COORDINATOR_H
 
-#include "core/buf.h"
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>

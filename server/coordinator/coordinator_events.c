@@ -1,7 +1,7 @@
 /* What elections tell: log lines that operators know, tasks that start and stop, hints that go out. */
-#include "core/election_text.h"
+#include "core/election/election_text.h"
 #include "server/coordinator/coordinator_internal.h"
-#include "server/hook_event.h"
+#include "server/hooks/hook_event.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef SERVER_COORDINATOR_COORDINATOR_INTERNAL_H
 #define SERVER_COORDINATOR_COORDINATOR_INTERNAL_H
 
-#include "core/coordinator_config.h"
+#include "core/config/coordinator_config.h"
 #include "server/coordinator/cluster.h"
 #include "server/coordinator/coordinator.h"
 #include "server/coordinator/elector.h"

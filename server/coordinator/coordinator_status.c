@@ -1,7 +1,7 @@
 /* GET coordinator: what this instance knows of its elections, the workers and the tasks. */
-#include "core/json_text.h"
+#include "core/json/json_text.h"
+#include "server/base/system.h"
 #include "server/coordinator/coordinator_internal.h"
-#include "server/system.h"
 
 #include <inttypes.h>
 

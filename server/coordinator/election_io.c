@@ -1,7 +1,7 @@
 #include "server/coordinator/election_io.h"
 
-#include "core/json.h"
-#include "server/system.h"
+#include "core/json/json.h"
+#include "server/base/system.h"
 
 #include <assert.h>
 #include <inttypes.h>

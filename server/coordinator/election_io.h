@@ -10,7 +10,7 @@
 #ifndef SERVER_COORDINATOR_ELECTION_IO_H
 #define SERVER_COORDINATOR_ELECTION_IO_H
 
-#include "core/election.h"
+#include "core/election/election.h"
 #include "storage/objects/object_store.h"
 
 enum { ELECTION_ROOT_MAX = 192 };

@@ -1,8 +1,8 @@
 #include "server/coordinator/elector.h"
 
+#include "server/base/system.h"
+#include "server/base/waiting.h"
 #include "server/coordinator/alarm.h"
-#include "server/system.h"
-#include "server/waiting.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* elector.h -- one election of this instance, running: the state machine of core/election.h with a thread,
- * the clocks, the random source and the object store.
+/* elector.h -- one election of this instance, running: the state machine of core/election/election.h with a
+ * thread, the clocks, the random source and the object store.
  *
  * Its thread alone steps the machine; requests run on the pool and come back as inputs. The lead is replaced
  * in the very step that changes it, under the lock under which everybody asks for it, and whoever asks
@@ -10,7 +10,7 @@
 #ifndef SERVER_COORDINATOR_ELECTOR_H
 #define SERVER_COORDINATOR_ELECTOR_H
 
-#include "core/election.h"
+#include "core/election/election.h"
 #include "server/coordinator/election_io.h"
 #include "server/coordinator/io_pool.h"
 

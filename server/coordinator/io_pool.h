@@ -7,7 +7,7 @@
 #ifndef SERVER_COORDINATOR_IO_POOL_H
 #define SERVER_COORDINATOR_IO_POOL_H
 
-#include "server/job.h"
+#include "server/net/job.h"
 
 enum io_lane { IO_LEASE, IO_OTHER, IO_LANES };
 enum { IO_LANE_THREADS_MAX = 4 };

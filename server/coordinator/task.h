@@ -5,16 +5,16 @@
  * anything, because the whole process was stopped). It asks before each thing it does, and what it writes it
  * writes by cluster_write(), so that what comes late all the same is turned away.
  *
- * Work that each instance has to do on what only it has is handed out as tickets (core/ticket.h): `run`
- * publishes them, do_ticket is called on whichever instance holds one, leader or not.
+ * Work that each instance has to do on what only it has is handed out as tickets (core/election/ticket.h):
+ * `run` publishes them, do_ticket is called on whichever instance holds one, leader or not.
  *
  * Threads: on_elected, run and on_demoted on the task's thread, in this order, never two at once; do_ticket
  * on the thread of tickets. */
 #ifndef SERVER_COORDINATOR_TASK_H
 #define SERVER_COORDINATOR_TASK_H
 
-#include "core/err.h"
-#include "core/ticket.h"
+#include "core/base/err.h"
+#include "core/election/ticket.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

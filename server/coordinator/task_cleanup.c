@@ -1,5 +1,5 @@
 /* task_cleanup.c -- the leader decides when the object store is cleaned up; each instance removes what it
- * knows its own databases need no more, and the leader what is nobody's (server/cleanup.h). */
+ * knows its own databases need no more, and the leader what is nobody's (server/objects/cleanup.h). */
 #include "server/coordinator/tasks.h"
 #include "server/coordinator/worker_rounds.h"
 #include "server/server.h"

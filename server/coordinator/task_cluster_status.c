@@ -4,9 +4,9 @@
  *
  * Written every 120 heartbeats (10 minutes), and when the workers are others than last time, which costs the
  * store nothing to find out. */
+#include "server/base/system.h"
 #include "server/coordinator/elector.h"
 #include "server/coordinator/tasks.h"
-#include "server/system.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* task_expired_workers.c -- removes what workers that are gone, and rounds that are over, have left behind.
  *
- * Worker records themselves are removed by the election's leader (core/election_lead.c), as it lists them
- * anyway. Here go tickets that only a worker could do that is not live any more: nobody will ever take them,
- * and operators would wonder. A ticket with a result stays until its task's next round sweeps it; one of a
- * live worker stays.
+ * Worker records themselves are removed by the election's leader (core/election/election_lead.c), as it lists
+ * them anyway. Here go tickets that only a worker could do that is not live any more: nobody will ever take
+ * them, and operators would wonder. A ticket with a result stays until its task's next round sweeps it; one
+ * of a live worker stays.
  *
  * Every 720 heartbeats (an hour), one list. */
 #include "server/coordinator/elector.h"

@@ -1,9 +1,9 @@
 #include "server/coordinator/task_lane.h"
 
+#include "server/base/system.h"
+#include "server/base/waiting.h"
 #include "server/coordinator/elector.h"
-#include "server/job.h"
-#include "server/system.h"
-#include "server/waiting.h"
+#include "server/net/job.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
 #ifndef SERVER_COORDINATOR_TASK_LANE_H
 #define SERVER_COORDINATOR_TASK_LANE_H
 
-#include "core/coordinator_metrics.h"
-#include "core/log.h"
+#include "core/log/log.h"
+#include "core/metrics/coordinator_metrics.h"
 #include "server/coordinator/task.h"
 
 #include <pthread.h>

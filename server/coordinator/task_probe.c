@@ -15,10 +15,10 @@
  *
  * A line may reach the file late, when the process was stopped in between; what it says is of the time that
  * stands in it. Harmless: it reads and writes nothing else. */
+#include "server/base/system.h"
 #include "server/coordinator/elector.h"
 #include "server/coordinator/tasks.h"
 #include "server/coordinator/ticket_round.h"
-#include "server/system.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

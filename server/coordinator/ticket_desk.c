@@ -1,8 +1,8 @@
 #include "server/coordinator/ticket_desk.h"
 
-#include "server/job.h"
-#include "server/system.h"
-#include "server/waiting.h"
+#include "server/base/system.h"
+#include "server/base/waiting.h"
+#include "server/net/job.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* ticket_desk.h -- where an instance takes tickets and does them, whether it leads or not.
  *
  * Its thread lists the tickets now and then, and at once when the leader hints; claims what it may take
- * (core/ticket.h), has the task do it, and writes the result. It works on one ticket at a time.
+ * (core/election/ticket.h), has the task do it, and writes the result. It works on one ticket at a time.
  *
  * Threads: start and stop on one; kick from any. */
 #ifndef SERVER_COORDINATOR_TICKET_DESK_H

@@ -1,7 +1,7 @@
 #include "server/coordinator/ticket_round.h"
 
-#include "core/json.h"
-#include "server/system.h"
+#include "core/json/json.h"
+#include "server/base/system.h"
 
 #include <inttypes.h>
 #include <stdio.h>

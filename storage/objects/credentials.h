@@ -14,7 +14,7 @@
 #ifndef STORAGE_OBJECTS_CREDENTIALS_H
 #define STORAGE_OBJECTS_CREDENTIALS_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include <stdbool.h>
 

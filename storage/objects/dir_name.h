@@ -17,8 +17,8 @@
 #ifndef STORAGE_OBJECTS_DIR_NAME_H
 #define STORAGE_OBJECTS_DIR_NAME_H
 
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 #include "storage/objects/object_store.h"
 
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #ifndef STORAGE_OBJECTS_DIR_OPEN_H
 #define STORAGE_OBJECTS_DIR_OPEN_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #define DIR_OBJECTS "objects"
 

@@ -9,7 +9,7 @@
 #ifndef STORAGE_OBJECTS_DIR_TREE_H
 #define STORAGE_OBJECTS_DIR_TREE_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 #include "storage/objects/fenced.h"
 
-#include "core/fence.h"
-#include "core/json.h"
+#include "core/election/fence.h"
+#include "core/json/json.h"
 
 #include <assert.h>
 #include <inttypes.h>

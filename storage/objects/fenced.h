@@ -5,10 +5,10 @@
  *
  *   {"epoch":42,"by":"gcs-default-...","value":...}
  *
- * and is written as core/fence.h says: read it, turn away whoever is older than what is there, replace
- * exactly what was read. So a leader that was stopped between "may I lead" and its write, and goes on an hour
- * later, writes nothing once its successor has written; and of two writings of one object the later one never
- * has the older epoch.
+ * and is written as core/election/fence.h says: read it, turn away whoever is older than what is there,
+ * replace exactly what was read. So a leader that was stopped between "may I lead" and its write, and goes on
+ * an hour later, writes nothing once its successor has written; and of two writings of one object the later
+ * one never has the older epoch.
  *
  * Threads: any; a fenced_memory belongs to one at a time. Every function may block, as object_store.h says.
  */

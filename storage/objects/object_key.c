@@ -1,6 +1,6 @@
 #include "storage/objects/object_key.h"
 
-#include "core/utf8.h"
+#include "core/base/utf8.h"
 #include "storage/objects/object_store.h"
 
 static enum sync_err check_segment(struct slice segment, struct err_ctx *ec)

@@ -4,8 +4,8 @@
 #ifndef STORAGE_OBJECTS_OBJECT_KEY_H
 #define STORAGE_OBJECTS_OBJECT_KEY_H
 
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 /* Errors: SYNC_EBADMSG, SYNC_ELIMIT. */
 enum sync_err object_key_check(struct slice key, struct err_ctx *ec);

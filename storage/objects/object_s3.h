@@ -13,7 +13,7 @@
 #ifndef STORAGE_OBJECTS_OBJECT_S3_H
 #define STORAGE_OBJECTS_OBJECT_S3_H
 
-#include "core/backoff.h"
+#include "core/base/backoff.h"
 #include "storage/objects/credentials.h"
 #include "storage/objects/object_store.h"
 

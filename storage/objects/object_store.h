@@ -33,10 +33,10 @@
 #ifndef STORAGE_OBJECTS_OBJECT_STORE_H
 #define STORAGE_OBJECTS_OBJECT_STORE_H
 
-#include "core/breaker.h"
-#include "core/buf.h"
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/breaker.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
 #ifndef STORAGE_OBJECTS_S3_ERROR_H
 #define STORAGE_OBJECTS_S3_ERROR_H
 
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 #include <stdbool.h>
 

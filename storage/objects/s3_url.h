@@ -9,9 +9,9 @@
 #ifndef STORAGE_OBJECTS_S3_URL_H
 #define STORAGE_OBJECTS_S3_URL_H
 
-#include "core/buf.h"
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>

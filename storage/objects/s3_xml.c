@@ -1,6 +1,6 @@
 #include "storage/objects/s3_xml.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 #include <expat.h>
 #include <limits.h>

@@ -6,8 +6,8 @@
 #ifndef STORAGE_OBJECTS_S3_XML_H
 #define STORAGE_OBJECTS_S3_XML_H
 
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
 #ifndef STORAGE_OBJECTS_SIGV4_H
 #define STORAGE_OBJECTS_SIGV4_H
 
-#include "core/buf.h"
-#include "core/slice.h"
+#include "core/base/buf.h"
+#include "core/base/slice.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 #include "storage/sharedlog/log_cover.h"
 
-#include "core/arena.h"
-#include "storage/hash.h"
+#include "core/base/arena.h"
+#include "storage/records/hash.h"
 
 #include <stdlib.h>
 

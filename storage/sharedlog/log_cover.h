@@ -14,9 +14,9 @@
 #ifndef STORAGE_SHAREDLOG_LOG_COVER_H
 #define STORAGE_SHAREDLOG_LOG_COVER_H
 
-#include "core/err.h"
-#include "core/hlc.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
+#include "core/facts/hlc.h"
 
 enum { LOG_PROOFS_MAX = 16384 }; /* up to 5 MiB while a round lasts */
 

@@ -11,7 +11,7 @@
 #ifndef STORAGE_SHAREDLOG_LOG_GATHER_H
 #define STORAGE_SHAREDLOG_LOG_GATHER_H
 
-#include "storage/shard_upload.h"
+#include "storage/shard/shard_upload.h"
 #include "storage/sharedlog/log_pack.h"
 #include "storage/store.h"
 

@@ -1,6 +1,6 @@
 #include "storage/sharedlog/log_known.h"
 
-#include "storage/hash.h"
+#include "storage/records/hash.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

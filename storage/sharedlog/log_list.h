@@ -8,7 +8,7 @@
 #ifndef STORAGE_SHAREDLOG_LOG_LIST_H
 #define STORAGE_SHAREDLOG_LOG_LIST_H
 
-#include "core/arena.h"
+#include "core/base/arena.h"
 #include "storage/objects/object_store.h"
 #include "storage/sharedlog/log_names.h"
 #include "storage/sharedlog/log_object.h"

@@ -1,7 +1,7 @@
 #include "storage/sharedlog/log_merge.h"
 
-#include "storage/crc32c.h"
-#include "storage/view.h"
+#include "storage/leveldb/crc32c.h"
+#include "storage/views/view.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 #define STORAGE_SHAREDLOG_LOG_META_H
 
 #include "storage/objects/object_store.h"
-#include "storage/shard_upload.h"
+#include "storage/shard/shard_upload.h"
 
 struct log_meta {
     uint32_t partitions;

@@ -9,7 +9,7 @@
 #ifndef STORAGE_SHAREDLOG_LOG_NAMES_H
 #define STORAGE_SHAREDLOG_LOG_NAMES_H
 
-#include "core/slice.h"
+#include "core/base/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>

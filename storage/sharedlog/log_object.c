@@ -1,8 +1,8 @@
 #include "storage/sharedlog/log_object.h"
 
-#include "storage/crc32c.h"
-#include "storage/keys.h"
-#include "storage/source.h"
+#include "storage/leveldb/crc32c.h"
+#include "storage/records/keys.h"
+#include "storage/records/source.h"
 
 #include <assert.h>
 #include <string.h>

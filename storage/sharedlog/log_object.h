@@ -26,12 +26,12 @@
 #ifndef STORAGE_SHAREDLOG_LOG_OBJECT_H
 #define STORAGE_SHAREDLOG_LOG_OBJECT_H
 
-#include "core/arena.h"
-#include "core/buf.h"
-#include "core/err.h"
-#include "core/hlc.h"
-#include "core/site_id.h"
-#include "core/slice.h"
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
+#include "core/facts/hlc.h"
+#include "core/facts/site_id.h"
 
 #include <stdbool.h>
 #include <stddef.h>

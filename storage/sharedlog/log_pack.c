@@ -1,6 +1,6 @@
 #include "storage/sharedlog/log_pack.h"
 
-#include "storage/crc32c.h"
+#include "storage/leveldb/crc32c.h"
 
 #include <assert.h>
 #include <stdlib.h>

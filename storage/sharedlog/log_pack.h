@@ -4,9 +4,9 @@
 #ifndef STORAGE_SHAREDLOG_LOG_PACK_H
 #define STORAGE_SHAREDLOG_LOG_PACK_H
 
-#include "core/arena.h"
-#include "core/buf.h"
-#include "storage/moved.h"
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "storage/records/moved.h"
 #include "storage/sharedlog/log_object.h"
 
 struct log_pack {

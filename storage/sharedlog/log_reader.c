@@ -1,8 +1,8 @@
 #include "storage/sharedlog/log_reader.h"
 
-#include "storage/crc32c.h"
+#include "storage/leveldb/crc32c.h"
 #include "storage/sharedlog/log_list.h"
-#include "storage/view.h"
+#include "storage/views/view.h"
 
 #include <assert.h>
 #include <stdlib.h>

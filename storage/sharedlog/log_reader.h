@@ -19,9 +19,9 @@
 #ifndef STORAGE_SHAREDLOG_LOG_READER_H
 #define STORAGE_SHAREDLOG_LOG_READER_H
 
-#include "core/site_id.h"
-#include "storage/moved.h"
+#include "core/facts/site_id.h"
 #include "storage/objects/object_store.h"
+#include "storage/records/moved.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "storage/snapshots/entry_batch.h"
 
-#include "core/fact_key.h"
+#include "core/facts/fact_key.h"
 
 #include <assert.h>
 #include <stdlib.h>

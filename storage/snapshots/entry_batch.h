@@ -4,10 +4,10 @@
 #ifndef STORAGE_SNAPSHOTS_ENTRY_BATCH_H
 #define STORAGE_SNAPSHOTS_ENTRY_BATCH_H
 
-#include "core/arena.h"
-#include "core/err.h"
-#include "core/json.h"
-#include "storage/moved.h"
+#include "core/base/arena.h"
+#include "core/base/err.h"
+#include "core/json/json.h"
+#include "storage/records/moved.h"
 
 #include <stdbool.h>
 #include <stddef.h>

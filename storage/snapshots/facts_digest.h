@@ -7,7 +7,7 @@
 #define STORAGE_SNAPSHOTS_FACTS_DIGEST_H
 
 #include "storage/snapshots/snapshot_line.h"
-#include "storage/view.h"
+#include "storage/views/view.h"
 
 struct facts_digest {
     struct snapshot_foot counts; /* and the hash, as its text */

@@ -10,8 +10,8 @@
 #ifndef STORAGE_SNAPSHOTS_GUNZIP_H
 #define STORAGE_SNAPSHOTS_GUNZIP_H
 
-#include "core/err.h"
-#include "core/slice.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
 
 /* Gets the text, in pieces. Anything but SYNC_OK ends the unpacking with that code. */
 struct gunzip_sink {

@@ -9,7 +9,7 @@
 #ifndef STORAGE_SNAPSHOTS_GZIP_MEMBER_H
 #define STORAGE_SNAPSHOTS_GZIP_MEMBER_H
 
-#include "core/slice.h"
+#include "core/base/slice.h"
 
 #include <libdeflate.h>
 #include <stdbool.h>

@@ -9,7 +9,7 @@
 #ifndef STORAGE_SNAPSHOTS_PACKER_H
 #define STORAGE_SNAPSHOTS_PACKER_H
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "storage/objects/object_writer.h"
 #include "storage/snapshots/gzip_member.h"
 

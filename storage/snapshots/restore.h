@@ -14,9 +14,9 @@
 #ifndef STORAGE_SNAPSHOTS_RESTORE_H
 #define STORAGE_SNAPSHOTS_RESTORE_H
 
-#include "storage/left_note.h"
 #include "storage/objects/object_store.h"
-#include "storage/shard_import.h"
+#include "storage/shard/left_note.h"
+#include "storage/shard/shard_import.h"
 #include "storage/snapshots/log_source.h"
 #include "storage/snapshots/snapshot_list.h"
 

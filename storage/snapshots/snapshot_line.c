@@ -1,7 +1,7 @@
 #include "storage/snapshots/snapshot_line.h"
 
-#include "core/change_set.h"
-#include "core/json_text.h"
+#include "core/json/json_text.h"
+#include "core/protocol/change_set.h"
 #include "storage/snapshots/snapshot_name.h"
 
 #define FORMAT_NAME "sync-coordinator snapshot"

@@ -17,11 +17,11 @@
 #ifndef STORAGE_SNAPSHOTS_SNAPSHOT_LINE_H
 #define STORAGE_SNAPSHOTS_SNAPSHOT_LINE_H
 
-#include "core/arena.h"
-#include "core/buf.h"
-#include "core/err.h"
-#include "core/json.h"
-#include "storage/moved.h"
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/json/json.h"
+#include "storage/records/moved.h"
 #include "storage/sharedlog/log_object.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 #include "storage/snapshots/snapshot_list.h"
 
-#include "core/json_text.h"
+#include "core/json/json_text.h"
 #include "storage/objects/object_walk.h"
 
 #include <stdlib.h>

@@ -13,10 +13,10 @@
 #ifndef STORAGE_SNAPSHOTS_SNAPSHOT_NAME_H
 #define STORAGE_SNAPSHOTS_SNAPSHOT_NAME_H
 
-#include "core/hlc.h"
-#include "core/slice.h"
+#include "core/base/slice.h"
+#include "core/facts/hlc.h"
 #include "storage/objects/object_store.h"
-#include "storage/view.h"
+#include "storage/views/view.h"
 
 #include <stdbool.h>
 #include <stdint.h>

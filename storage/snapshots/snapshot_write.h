@@ -12,7 +12,7 @@
 #include "storage/snapshots/gzip_member.h"
 #include "storage/snapshots/snapshot_line.h"
 #include "storage/snapshots/snapshot_name.h"
-#include "storage/view.h"
+#include "storage/views/view.h"
 
 enum { SNAPSHOT_TAIL_BYTES = MEMBER_TAIL_BYTES }; /* of the last member, which has the foot with the hash */
 

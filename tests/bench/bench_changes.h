@@ -4,9 +4,9 @@
 #ifndef BENCH_CHANGES_H
 #define BENCH_CHANGES_H
 
-#include "core/buf.h"
-#include "core/hlc.h"
-#include "core/site_id.h"
+#include "core/base/buf.h"
+#include "core/facts/hlc.h"
+#include "core/facts/site_id.h"
 
 #include <stddef.h>
 #include <stdint.h>

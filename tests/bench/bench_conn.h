@@ -8,8 +8,8 @@
 #ifndef BENCH_CONN_H
 #define BENCH_CONN_H
 
-#include "core/buf.h"
-#include "core/site_id.h"
+#include "core/base/buf.h"
+#include "core/facts/site_id.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>

@@ -10,9 +10,9 @@
  * SECONDS: a round that would end later does not begin, unless it is the first. */
 #include "bench_util.h"
 
-#include "core/buf.h"
-#include "storage/keys.h"
-#include "storage/record.h"
+#include "core/base/buf.h"
+#include "storage/records/keys.h"
+#include "storage/records/record.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -33,7 +33,7 @@ enum {
     VALUE_POOL_BYTES = 16 << 20, /* values are pieces of it */
     VALUE_BYTES_MAX = 64 << 10,
     WALL_MS = 1700000000, /* of the first batch */
-    /* As storage/store.c and storage/shard_apply.c have them. */
+    /* As storage/store.c and storage/shard/shard_apply.c have them. */
     BLOOM_BITS_PER_KEY = 10,
     BLOCK_CACHE_BYTES = 8 << 20,
     WRITE_BUFFER_BYTES = 4 << 20,

@@ -1,9 +1,9 @@
 #include "bench_limit.h"
 #include "bench_util.h"
 
-#include "core/message.h"
-#include "storage/keys.h"
-#include "storage/record.h"
+#include "core/protocol/message.h"
+#include "storage/records/keys.h"
+#include "storage/records/record.h"
 
 #include <leveldb/c.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "bench_report.h"
 
-#include "core/json_text.h"
+#include "core/json/json_text.h"
 
 #include <stdio.h>
 

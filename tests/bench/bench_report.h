@@ -4,7 +4,7 @@
 
 #include "bench_util.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 struct report {
     struct buf out;

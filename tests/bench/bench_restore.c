@@ -4,14 +4,14 @@
  *
  * Cells with values of 1,000 random letters, in the order of their keys, each as two records, as a database
  * has them after a restore; in two ways: `mixed`, both records of a fact in one batch, batches of 1 MiB; and
- * `apart`, batches that fill a memtable with records of one kind (storage/import_hold.h). Every batch is
- * synced. Prints one JSON object, in MiB of values a second. */
+ * `apart`, batches that fill a memtable with records of one kind (storage/shard/import_hold.h). Every batch
+ * is synced. Prints one JSON object, in MiB of values a second. */
 #include "bench_util.h"
 
-#include "core/fact_key.h"
-#include "core/json.h"
-#include "storage/keys.h"
-#include "storage/record.h"
+#include "core/facts/fact_key.h"
+#include "core/json/json.h"
+#include "storage/records/keys.h"
+#include "storage/records/record.h"
 
 #include <ftw.h>
 #include <leveldb/c.h>

@@ -1,5 +1,5 @@
 /* Any bytes as base64, and as bytes to be written. One byte string has one text, padding aside. */
-#include "core/base64.h"
+#include "core/base/base64.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

@@ -1,6 +1,6 @@
 /* A chunked body in pieces of any size: decoded the same as in one, never longer than it may be. The first
  * byte is the size of the pieces. */
-#include "server/chunked.h"
+#include "server/http/chunked.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

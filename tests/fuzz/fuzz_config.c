@@ -1,6 +1,6 @@
 /* Any bytes as the configuration file, and as the file of tokens that it may name: a refusal says why, and
  * what is accepted prints within its bound and differs in nothing from itself. */
-#include "core/config.h"
+#include "core/config/config.h"
 
 #include <assert.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* Any bytes as a record of the election, or as a key; the first byte says as which. What is accepted is
  * written back so that it reads the same. */
-#include "core/election_keys.h"
-#include "core/election_record.h"
-#include "core/json.h"
+#include "core/election/election_keys.h"
+#include "core/election/election_record.h"
+#include "core/json/json.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

@@ -1,6 +1,6 @@
 /* Any bytes as a gzip body: refused or inflated, never beyond the limit; and the same limit up or down one
  * gives the same text or none. */
-#include "server/gzip.h"
+#include "server/http/gzip.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

@@ -1,6 +1,6 @@
 /* Any bytes as the text of an HLC or a site id; what is accepted is written back the same. Pairs of HLCs, and
  * stamps made from them, keep their order. */
-#include "core/hlc.h"
+#include "core/facts/hlc.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

@@ -1,6 +1,6 @@
 /* A request's head as libwebsockets cuts it: texts between line feeds, in the order of `enum part`. What is
  * accepted must be what it says it is: no length but digits, no database but one that fits. */
-#include "server/http_parse.h"
+#include "server/http/http_parse.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

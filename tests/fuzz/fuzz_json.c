@@ -1,6 +1,6 @@
 /* Any bytes as a JSON text. What is accepted, and one level of brackets around it, is accepted again and
  * gives the same text; whatever is handed out lies within the text. */
-#include "core/json.h"
+#include "core/json/json.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

@@ -1,6 +1,6 @@
 /* Any bytes as a log file of LevelDB's, and as one record of it. Records follow one another and stay within
  * the file; what is found behind any place is a record there; a batch or an edit cut short is none. */
-#include "storage/log_format.h"
+#include "storage/leveldb/log_format.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

@@ -1,6 +1,6 @@
 /* Any bytes as the head of a shared log's object, or as one of its entries; the first byte says as which.
  * What is accepted is written back the same. */
-#include "storage/moved.h"
+#include "storage/records/moved.h"
 #include "storage/sharedlog/log_object.h"
 
 #include "tests/fuzz/fuzz_text.h"

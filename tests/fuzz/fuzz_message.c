@@ -1,8 +1,8 @@
 /* Any bytes as a message. What an accepted apply_changes carries is written and read again: the same facts
  * under the same keys, since that is what every other client gets. */
-#include "core/message.h"
+#include "core/protocol/message.h"
 
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 #include "tests/fuzz/fuzz_text.h"
 
 #include <assert.h>

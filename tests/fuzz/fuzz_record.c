@@ -1,8 +1,8 @@
 /* Any bytes as a record, a key or the FORMAT file of the store; the first byte says as which. What is
  * accepted is written back the same, and every slice of it lies within the bytes. */
 #include "storage/format_file.h"
-#include "storage/keys.h"
-#include "storage/record.h"
+#include "storage/records/keys.h"
+#include "storage/records/record.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

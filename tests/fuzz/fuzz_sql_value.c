@@ -1,6 +1,6 @@
 /* Any bytes as a pk, in two parts split at the first newline: `[values]` both. Each key stands for itself: of
  * two keys that differ, none begins the other. A key does not depend on what surrounds its value. */
-#include "core/sql_value.h"
+#include "core/facts/sql_value.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

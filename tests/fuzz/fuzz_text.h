@@ -3,7 +3,7 @@
 #ifndef TESTS_FUZZ_TEXT_H
 #define TESTS_FUZZ_TEXT_H
 
-#include "core/json.h"
+#include "core/json/json.h"
 
 #include <stdlib.h>
 #include <string.h>

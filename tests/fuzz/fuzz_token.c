@@ -1,11 +1,11 @@
 /* What a client says of itself: a line for the Authorization header, one for the site id, one for a header's
  * name, and headers "name:value" in the lines that follow. The token is a part of its header, the list of
  * tokens knows it or not, and a hook finds the headers that there are. */
-#include "core/config.h"
-#include "core/site_id.h"
+#include "core/config/config.h"
+#include "core/facts/site_id.h"
 #include "hooks/hook_face.h"
-#include "server/auth.h"
-#include "server/http_parse.h"
+#include "server/http/http_parse.h"
+#include "server/net/auth.h"
 
 #include "tests/fuzz/fuzz_text.h"
 

@@ -5,7 +5,7 @@
 #ifndef TESTS_OBJECTS_CHECK_H
 #define TESTS_OBJECTS_CHECK_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include <stdio.h>
 #include <stdlib.h>

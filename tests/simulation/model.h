@@ -5,7 +5,7 @@
 #ifndef TESTS_SIMULATION_MODEL_H
 #define TESTS_SIMULATION_MODEL_H
 
-#include "core/hlc.h"
+#include "core/facts/hlc.h"
 
 #include <stdbool.h>
 #include <stddef.h>

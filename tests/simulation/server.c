@@ -1,13 +1,13 @@
 #include "sim.h"
 
-#include "core/change_set.h"
-#include "storage/delta_reader.h"
+#include "core/protocol/change_set.h"
+#include "storage/views/delta_reader.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What server/ws*.c does with a session's decisions, without a socket: queues in place of writes, events in
+/* What server/ws/ does with a session's decisions, without a socket: queues in place of writes, events in
  * place of threads. */
 
 static const uint64_t never = UINT64_MAX;
@@ -34,7 +34,7 @@ void server_init(struct sim *s)
     };
 }
 
-/* ---- a socket: one thing a write, in the order of server/ws_send.c */
+/* ---- a socket: one thing a write, in the order of server/ws/ws_send.c */
 
 static void write_now(struct sim *s, struct event *e);
 

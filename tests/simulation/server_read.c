@@ -1,9 +1,9 @@
 #include "sim.h"
 
-#include "core/change_set.h"
-#include "core/delta_writer.h"
-#include "storage/delta_reader.h"
-#include "storage/snapshot_reader.h"
+#include "core/protocol/change_set.h"
+#include "core/protocol/delta_writer.h"
+#include "storage/views/delta_reader.h"
+#include "storage/views/snapshot_reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * Everything that happens is an event at a simulated time; what is random comes from one seed. So a run is a
  * function of its seed, and a run that fails can be looked at again.
  *
- * Real are the session (core/session), the store with its merge, deltas and snapshots, and every text between
- * client and server. Simulated are the network, the sockets, the threads and the clients.
+ * Real are the session (core/protocol/session), the store with its merge, deltas and snapshots, and every
+ * text between client and server. Simulated are the network, the sockets, the threads and the clients.
  *
  *     edits --> client --apply_changes--> connection --> session --> store
  *                  ^                          |
@@ -13,7 +13,7 @@
 #ifndef TESTS_SIMULATION_SIM_H
 #define TESTS_SIMULATION_SIM_H
 
-#include "core/session.h"
+#include "core/protocol/session.h"
 #include "storage/store.h"
 #include "tests/unit/store_fixture.h"
 #include "wire.h"

@@ -1,7 +1,7 @@
 #include "wire.h"
 
-#include "core/change_set.h"
-#include "core/delta_writer.h"
+#include "core/protocol/change_set.h"
+#include "core/protocol/delta_writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #ifndef TESTS_SIMULATION_WIRE_H
 #define TESTS_SIMULATION_WIRE_H
 
-#include "core/buf.h"
-#include "core/json.h"
+#include "core/base/buf.h"
+#include "core/json/json.h"
 #include "model.h"
 
 enum { WIRE_FACTS_MAX = 1024, WIRE_ID_MAX = 64 };

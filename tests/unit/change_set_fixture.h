@@ -3,8 +3,8 @@
 #ifndef TESTS_CHANGE_SET_FIXTURE_H
 #define TESTS_CHANGE_SET_FIXTURE_H
 
-#include "core/change_set.h"
-#include "core/fact_key.h"
+#include "core/facts/fact_key.h"
+#include "core/protocol/change_set.h"
 
 #include "tests/unit/change_set_texts.h"
 #include "tests/unit/json_fixture.h"

@@ -2,7 +2,7 @@
 #ifndef TESTS_CONFIG_INPUT_H
 #define TESTS_CONFIG_INPUT_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 
 struct memory_file {
     const char *path;

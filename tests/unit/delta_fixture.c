@@ -3,7 +3,7 @@
 #include "json_fixture.h"
 #include "store_model.h"
 
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 
 #include <assert.h>
 #include <stdio.h>

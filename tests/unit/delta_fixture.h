@@ -6,7 +6,7 @@
 #ifndef TESTS_DELTA_FIXTURE_H
 #define TESTS_DELTA_FIXTURE_H
 
-#include "storage/delta_reader.h"
+#include "storage/views/delta_reader.h"
 
 /* since NULL: none. The asker's site id begins with that byte. */
 struct delta_request delta_request_of(const char *database, char asker, const struct hlc *since);

@@ -5,8 +5,8 @@
  *
  * TABLE is options or metrics. In the file the table stands between two lines that hold
  * <!-- TABLE: made from the code --> and <!-- end of TABLE -->. */
-#include "core/config.h"
-#include "core/sync_metrics.h"
+#include "core/config/config.h"
+#include "core/metrics/sync_metrics.h"
 
 #include <errno.h>
 #include <stdio.h>

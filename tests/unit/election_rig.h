@@ -5,7 +5,7 @@
 #ifndef TESTS_ELECTION_RIG_H
 #define TESTS_ELECTION_RIG_H
 
-#include "core/election.h"
+#include "core/election/election.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 #include "facts.h"
 
-#include "core/buf.h"
-#include "core/sql_value.h"
+#include "core/base/buf.h"
+#include "core/facts/sql_value.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef TESTS_FACTS_H
 #define TESTS_FACTS_H
 
-#include "core/batch.h"
+#include "core/facts/batch.h"
 
 /* A batch of one ChangeSet; grows with each fact. */
 struct batch facts_batch(void);

@@ -2,7 +2,7 @@
 #ifndef TESTS_FRAME_FIXTURE_H
 #define TESTS_FRAME_FIXTURE_H
 
-#include "server/frame.h"
+#include "server/ws/frame.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "tests/unit/hook_fixture.h"
 
-#include "core/change_set.h"
-#include "core/json.h"
+#include "core/json/json.h"
+#include "core/protocol/change_set.h"
 
 #include <stdio.h>
 #include <stdlib.h>

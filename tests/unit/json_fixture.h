@@ -3,7 +3,7 @@
 #ifndef TESTS_JSON_FIXTURE_H
 #define TESTS_JSON_FIXTURE_H
 
-#include "core/json.h"
+#include "core/json/json.h"
 
 #include <stdlib.h>
 #include <string.h>

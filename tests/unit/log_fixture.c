@@ -1,7 +1,7 @@
 #include "log_fixture.h"
 
 #include "storage/objects/object_dir.h"
-#include "storage/shard_upload.h"
+#include "storage/shard/shard_upload.h"
 
 #include <criterion/criterion.h>
 

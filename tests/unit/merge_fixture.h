@@ -3,9 +3,9 @@
 #ifndef TESTS_MERGE_FIXTURE_H
 #define TESTS_MERGE_FIXTURE_H
 
-#include "core/buf.h"
-#include "core/merge.h"
-#include "core/sql_value.h"
+#include "core/base/buf.h"
+#include "core/facts/merge.h"
+#include "core/facts/sql_value.h"
 #include "tests/unit/random.h"
 
 #include <criterion/criterion.h>

@@ -8,7 +8,7 @@
 #ifndef TESTS_NOMEM_H
 #define TESTS_NOMEM_H
 
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include <stdbool.h>
 

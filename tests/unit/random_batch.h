@@ -6,7 +6,7 @@
 #ifndef TESTS_RANDOM_BATCH_H
 #define TESTS_RANDOM_BATCH_H
 
-#include "core/batch.h"
+#include "core/facts/batch.h"
 
 #include <stdint.h>
 

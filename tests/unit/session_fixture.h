@@ -11,7 +11,7 @@
 #ifndef TESTS_SESSION_FIXTURE_H
 #define TESTS_SESSION_FIXTURE_H
 
-#include "core/session.h"
+#include "core/protocol/session.h"
 
 enum { TEST_SITE = 7, TEST_SERVER_SITE = 9 };
 

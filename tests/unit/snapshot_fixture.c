@@ -2,7 +2,7 @@
 
 #include "json_fixture.h"
 
-#include "core/snapshot_writer.h"
+#include "core/protocol/snapshot_writer.h"
 
 #include <assert.h>
 #include <inttypes.h>

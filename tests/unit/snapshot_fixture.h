@@ -11,7 +11,7 @@
 #ifndef TESTS_SNAPSHOT_FIXTURE_H
 #define TESTS_SNAPSHOT_FIXTURE_H
 
-#include "storage/snapshot_reader.h"
+#include "storage/views/snapshot_reader.h"
 
 struct snapshot_seen {
     struct buf lines;

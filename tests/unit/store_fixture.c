@@ -1,6 +1,6 @@
 #include "store_fixture.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 #include <dirent.h>
 #include <stdio.h>

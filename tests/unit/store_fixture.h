@@ -3,9 +3,9 @@
 #define TESTS_STORE_FIXTURE_H
 
 #include "facts.h"
-#include "storage/shard.h"
+#include "storage/shard/shard.h"
 #include "storage/store.h"
-#include "storage/view.h"
+#include "storage/views/view.h"
 
 struct store_fixture {
     char dir[64];

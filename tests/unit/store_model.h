@@ -1,14 +1,14 @@
 /* store_model.h -- protocol section 3 once more, in the plainest way: the judge of the store.
  *
- * It shares no code with core/merge.c and nothing with storage: lists that are searched from one end to the
- * other, and what two facts are about is decided by their names, not by their keys. What is current in a
+ * It shares no code with core/facts/merge.c and nothing with storage: lists that are searched from one end to
+ * the other, and what two facts are about is decided by their names, not by their keys. What is current in a
  * database is one list; its log is that list in the order of stamps. */
 #ifndef TESTS_STORE_MODEL_H
 #define TESTS_STORE_MODEL_H
 
-#include "core/batch.h"
-#include "core/buf.h"
-#include "core/merge.h"
+#include "core/base/buf.h"
+#include "core/facts/batch.h"
+#include "core/facts/merge.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Many threads count at once: no more get in than may, nothing is lost, and a rate holds for all together. A
  * plain program: it also runs under ThreadSanitizer. */
-#include "server/admission.h"
+#include "server/net/admission.h"
 
 #include <netinet/in.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "server/auth.h"
+#include "server/net/auth.h"
 
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-#include "core/breaker.h"
+#include "core/base/breaker.h"
 
 #include "random.h"
 

@@ -1,4 +1,4 @@
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 
 #include "tests/unit/change_set_fixture.h"
 

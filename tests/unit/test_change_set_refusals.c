@@ -1,5 +1,5 @@
 /* What is refused, and how the place is named. */
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 
 #include "tests/unit/change_set_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "server/chunked.h"
+#include "server/http/chunked.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

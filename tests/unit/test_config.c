@@ -1,7 +1,7 @@
-#include "core/config.h"
+#include "core/config/config.h"
 
 #include "config_input.h"
-#include "core/options.h"
+#include "core/config/options.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "core/config_args.h"
+#include "core/config/config_args.h"
 
-#include "core/options.h"
+#include "core/config/options.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Every allocation on the way of the configuration fails once, from its sources to the texts that are made of
  * it: each time that is told, and nothing is left behind (nomem.h). */
-#include "core/config.h"
+#include "core/config/config.h"
 
 #include "config_input.h"
 #include "nomem.h"

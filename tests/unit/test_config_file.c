@@ -1,7 +1,7 @@
-#include "core/config_file.h"
+#include "core/config/config_file.h"
 
-#include "core/json.h"
-#include "core/options.h"
+#include "core/config/options.h"
+#include "core/json/json.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The option `hooks`: a list with an item for each shared object. */
 #include "config_input.h"
 
-#include "core/config_hooks.h"
+#include "core/config/config_hooks.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-#include "core/coordinator_config.h"
+#include "core/config/coordinator_config.h"
 
-#include "core/config.h"
-#include "core/options.h"
+#include "core/config/config.h"
+#include "core/config/options.h"
 
 #include <criterion/criterion.h>
 

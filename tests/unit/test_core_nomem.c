@@ -2,13 +2,13 @@
  * asked for must say so, and leave nothing behind (nomem.h). The configuration's are failed in
  * test_config_fault.c, the election's and the cluster's in test_election_nomem.c, a session's in
  * test_session_nomem.c. */
-#include "core/change_set.h"
-#include "core/delta_writer.h"
-#include "core/fact_key.h"
-#include "core/gone_tables.h"
-#include "core/message.h"
-#include "core/snapshot_writer.h"
-#include "core/sync_metrics.h"
+#include "core/facts/fact_key.h"
+#include "core/facts/gone_tables.h"
+#include "core/metrics/sync_metrics.h"
+#include "core/protocol/change_set.h"
+#include "core/protocol/delta_writer.h"
+#include "core/protocol/message.h"
+#include "core/protocol/snapshot_writer.h"
 
 #include "change_set_texts.h"
 #include "json_fixture.h"

@@ -1,6 +1,6 @@
 /* Deltas against the model: what a reply holds follows from the log, the watermark and the asker alone,
  * however it is cut into pieces and pages; and whatever is written meanwhile, nothing is missed. */
-#include "storage/delta_reader.h"
+#include "storage/views/delta_reader.h"
 
 #include "delta_fixture.h"
 #include "random.h"

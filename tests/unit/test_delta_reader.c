@@ -1,4 +1,4 @@
-#include "storage/delta_reader.h"
+#include "storage/views/delta_reader.h"
 
 #include "delta_fixture.h"
 #include "store_fixture.h"

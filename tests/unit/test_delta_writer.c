@@ -1,6 +1,6 @@
-#include "core/delta_writer.h"
+#include "core/protocol/delta_writer.h"
 
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 #include "tests/unit/json_fixture.h"
 #include "tests/unit/random.h"
 

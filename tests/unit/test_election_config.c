@@ -1,4 +1,4 @@
-#include "core/election_config.h"
+#include "core/election/election_config.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "core/election_keys.h"
+#include "core/election/election_keys.h"
 
 #include <criterion/criterion.h>
 

@@ -1,11 +1,11 @@
 /* Every allocation of the election and of what the cluster keeps in the object store fails once: the 1st,
  * then the 2nd, until none is left (nomem.h). Reading what is kept there needs no memory but the JSON
  * reader's (test_json_nomem.c). */
-#include "core/election.h"
-#include "core/election_record.h"
-#include "core/election_text.h"
-#include "core/election_workers.h"
-#include "core/ticket.h"
+#include "core/election/election.h"
+#include "core/election/election_record.h"
+#include "core/election/election_text.h"
+#include "core/election/election_workers.h"
+#include "core/election/ticket.h"
 
 #include "nomem.h"
 

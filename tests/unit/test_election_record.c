@@ -1,6 +1,6 @@
-#include "core/election_record.h"
+#include "core/election/election_record.h"
 
-#include "core/json.h"
+#include "core/json/json.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

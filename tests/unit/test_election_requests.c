@@ -2,7 +2,7 @@
  * asks for them, and those of the cluster's tasks, which it is told of. Every answer takes 20 ms. */
 #include "election_rig.h"
 
-#include "core/request_budget.h"
+#include "core/base/request_budget.h"
 
 enum { HOUR_MS = 3600000, ANSWER_MS = 20, HOURS = 12, RENEW_MS = 9577 };
 

@@ -1,4 +1,4 @@
-#include "core/election_rhythm.h"
+#include "core/election/election_rhythm.h"
 
 #include "random.h"
 

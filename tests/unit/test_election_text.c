@@ -1,4 +1,4 @@
-#include "core/election_text.h"
+#include "core/election/election_text.h"
 
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-#include "core/election_workers.h"
+#include "core/election/election_workers.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Three electors in one process over one directory: one leads, leaves, the next one leads, and never two at a
  * time, asked by many threads. A plain program: it also runs under ThreadSanitizer. */
+#include "server/base/system.h"
 #include "server/coordinator/elector.h"
 #include "server/coordinator/task_lane.h"
-#include "server/system.h"
 #include "storage/objects/object_dir.h"
 #include "temp_dir.h"
 

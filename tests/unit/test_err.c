@@ -1,4 +1,4 @@
-#include "core/err.h"
+#include "core/base/err.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

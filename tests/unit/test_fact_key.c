@@ -1,6 +1,6 @@
-#include "core/fact_key.h"
+#include "core/facts/fact_key.h"
 
-#include "core/message.h"
+#include "core/protocol/message.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "core/fence.h"
+#include "core/election/fence.h"
 
 #include <criterion/criterion.h>
 

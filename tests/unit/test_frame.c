@@ -1,8 +1,8 @@
-#include "server/frame.h"
+#include "server/ws/frame.h"
 
 #include "facts.h"
 
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 
 #include <criterion/criterion.h>
 

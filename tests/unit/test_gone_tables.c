@@ -1,7 +1,7 @@
-#include "core/gone_tables.h"
+#include "core/facts/gone_tables.h"
 
-#include "core/buf.h"
-#include "core/sql_value.h"
+#include "core/base/buf.h"
+#include "core/facts/sql_value.h"
 #include "tests/unit/random.h"
 
 #include <criterion/criterion.h>

@@ -2,7 +2,7 @@
 #include "storage/snapshots/gunzip.h"
 #include "storage/snapshots/gzip_member.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "random.h"
 
 #include <criterion/criterion.h>

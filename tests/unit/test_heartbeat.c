@@ -1,4 +1,4 @@
-#include "core/heartbeat.h"
+#include "core/election/heartbeat.h"
 
 #include "random.h"
 

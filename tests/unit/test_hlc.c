@@ -1,4 +1,4 @@
-#include "core/hlc.h"
+#include "core/facts/hlc.h"
 
 #include "random.h"
 

@@ -1,8 +1,8 @@
 /* The server's side of the hooks, without a server: questions and events that no connection asks. */
-#include "server/hook_gate.h"
+#include "server/hooks/hook_gate.h"
 
-#include "server/database_place.h"
-#include "server/hook_event.h"
+#include "server/hooks/database_place.h"
+#include "server/hooks/hook_event.h"
 #include "tests/unit/hook_fixture.h"
 
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 #include "hooks/hook_sets.h"
 
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 
 #include "tests/unit/hook_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "server/hub.h"
+#include "server/ws/hub.h"
 
 #include "frame_fixture.h"
 

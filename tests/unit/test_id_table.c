@@ -1,4 +1,4 @@
-#include "server/id_table.h"
+#include "server/net/id_table.h"
 
 #include <criterion/criterion.h>
 

@@ -1,6 +1,6 @@
-#include "storage/import_hold.h"
+#include "storage/shard/import_hold.h"
 
-#include "storage/record.h"
+#include "storage/records/record.h"
 
 #include "facts.h"
 

@@ -1,8 +1,8 @@
 /* Queues and workers under many threads: each job runs once and comes home once, those of one sender in their
  * order, and what is queued is done before the threads end. A plain program: it also runs under
  * ThreadSanitizer. */
-#include "server/job.h"
-#include "server/loop.h"
+#include "server/net/job.h"
+#include "server/net/loop.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
-#include "core/json.h"
+#include "core/json/json.h"
 
-#include "core/buf.h"
-#include "core/json_text.h"
+#include "core/base/buf.h"
+#include "core/json/json_text.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Compares what json.h accepts, and the texts it hands out, with a second reader that knows nothing of it: a
  * strict recursive-descent one over the grammar of RFC 8259, too slow for the server and short enough to be
  * believed. Texts are made from seeds: well-formed ones, mutated ones, and heaps of tokens. */
-#include "core/json.h"
+#include "core/json/json.h"
 
 #include "tests/unit/random.h"
 

@@ -4,9 +4,9 @@
  *
  * One of simdjson's arrays is for resolving strings, which json.h does without: whoever reads may succeed all
  * the same, but nobody may crash, and a reader must serve the next text. */
-#include "core/election_record.h"
-#include "core/json.h"
-#include "core/message.h"
+#include "core/election/election_record.h"
+#include "core/json/json.h"
+#include "core/protocol/message.h"
 
 #include "config_input.h"
 #include "json_fixture.h"

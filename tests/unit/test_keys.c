@@ -1,4 +1,4 @@
-#include "storage/keys.h"
+#include "storage/records/keys.h"
 
 #include "facts.h"
 #include "random.h"

@@ -1,12 +1,12 @@
 /* A database leaves the disk and comes back, between writes and crashes in any order: no write that was taken
- * is ever missing, and nobody is served a part. The steps are those of server/eviction.h, one at a time as
- * the shard's thread takes them, mixed at random with a writer's and with crashes. */
-#include "core/buf.h"
+ * is ever missing, and nobody is served a part. The steps are those of server/objects/eviction.h, one at a
+ * time as the shard's thread takes them, mixed at random with a writer's and with crashes. */
+#include "core/base/buf.h"
 #include "faults.h"
 #include "random.h"
-#include "storage/left_note.h"
 #include "storage/objects/object_dir.h"
-#include "storage/shard_upload.h"
+#include "storage/shard/left_note.h"
+#include "storage/shard/shard_upload.h"
 #include "storage/snapshots/restore.h"
 #include "store_fixture.h"
 #include "temp_dir.h"

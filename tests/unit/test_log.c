@@ -1,7 +1,7 @@
-#include "core/log.h"
+#include "core/log/log.h"
 
-#include "core/json.h"
-#include "core/json_text.h"
+#include "core/json/json.h"
+#include "core/json/json_text.h"
 #include "random.h"
 
 #include <criterion/criterion.h>

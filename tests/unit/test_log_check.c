@@ -1,12 +1,12 @@
 /* Logs as crashes and bad disks leave them: cut, zeroed, overwritten and flipped at every place. */
-#include "storage/log_check.h"
+#include "storage/leveldb/log_check.h"
 
 #include "faults.h"
 #include "random.h"
 #include "store_fixture.h"
 
-#include "core/buf.h"
-#include "storage/log_format.h"
+#include "core/base/buf.h"
+#include "storage/leveldb/log_format.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

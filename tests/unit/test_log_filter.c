@@ -1,4 +1,4 @@
-#include "core/log_filter.h"
+#include "core/log/log_filter.h"
 
 #include <criterion/criterion.h>
 

@@ -1,6 +1,6 @@
-#include "storage/log_format.h"
+#include "storage/leveldb/log_format.h"
 
-#include "storage/crc32c.h"
+#include "storage/leveldb/crc32c.h"
 
 #include <criterion/criterion.h>
 #include <leveldb/c.h>

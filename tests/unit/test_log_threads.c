@@ -1,7 +1,7 @@
 /* Threads log while another changes what is shown. Every line is whole and in one of the formats, and what a
  * setting hides stays hidden once every thread has seen it. A plain program: it also runs under
  * ThreadSanitizer. */
-#include "core/log.h"
+#include "core/log/log.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "log_fixture.h"
 
-#include "storage/shard_upload.h"
+#include "storage/shard/shard_upload.h"
 #include "storage/sharedlog/log_names.h"
 
 #include <criterion/criterion.h>

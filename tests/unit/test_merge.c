@@ -1,4 +1,4 @@
-#include "core/merge.h"
+#include "core/facts/merge.h"
 
 #include "tests/unit/merge_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "core/message.h"
+#include "core/protocol/message.h"
 
 #include "tests/unit/change_set_texts.h"
 #include "tests/unit/json_fixture.h"

@@ -1,5 +1,5 @@
 /* What the server says, read back as JSON. */
-#include "core/message.h"
+#include "core/protocol/message.h"
 
 #include "tests/unit/change_set_texts.h"
 #include "tests/unit/json_fixture.h"

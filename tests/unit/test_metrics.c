@@ -1,6 +1,6 @@
-#include "core/metrics.h"
+#include "core/metrics/metrics.h"
 
-#include "core/sync_metrics.h"
+#include "core/metrics/sync_metrics.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

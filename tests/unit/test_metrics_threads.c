@@ -1,6 +1,6 @@
 /* Many threads count while one scrapes; nothing is lost, and no scrape contradicts itself. A plain program,
  * so that it also runs under ThreadSanitizer. */
-#include "core/sync_metrics.h"
+#include "core/metrics/sync_metrics.h"
 
 #include <pthread.h>
 #include <stdio.h>

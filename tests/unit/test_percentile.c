@@ -1,4 +1,4 @@
-#include "core/percentile.h"
+#include "core/base/percentile.h"
 
 #include <criterion/criterion.h>
 

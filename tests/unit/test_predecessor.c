@@ -1,5 +1,5 @@
-#include "server/json_split.h"
-#include "server/predecessor.h"
+#include "server/commands/json_split.h"
+#include "server/commands/predecessor.h"
 #include "storage/objects/object_dir.h"
 #include "store_fixture.h"
 #include "temp_dir.h"

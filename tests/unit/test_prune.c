@@ -1,5 +1,5 @@
-#include "storage/shard.h"
-#include "storage/view.h"
+#include "storage/shard/shard.h"
+#include "storage/views/view.h"
 
 #include "store_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "server/push_pace.h"
+#include "server/ws/push_pace.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

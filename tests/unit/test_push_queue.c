@@ -1,4 +1,4 @@
-#include "server/push_queue.h"
+#include "server/ws/push_queue.h"
 
 #include "frame_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "storage/record.h"
+#include "storage/records/record.h"
 
 #include "facts.h"
 #include "random.h"

@@ -1,4 +1,4 @@
-#include "core/request_budget.h"
+#include "core/base/request_budget.h"
 
 #include "random.h"
 

@@ -2,7 +2,7 @@
  * thinned out, and restored into another store, where all facts must be the same. */
 #include "storage/snapshots/restore.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "random.h"
 #include "random_batch.h"
 #include "storage/objects/object_dir.h"

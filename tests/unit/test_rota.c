@@ -1,4 +1,4 @@
-#include "server/rota.h"
+#include "server/store/rota.h"
 
 #include "random.h"
 

@@ -1,6 +1,6 @@
-#include "storage/row_filter.h"
+#include "storage/shard/row_filter.h"
 
-#include "storage/keys.h"
+#include "storage/records/keys.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Rows of a database that was there when the store was opened: learned while it is written to, and judged the
  * same before, during and after. */
-#include "storage/row_learner.h"
+#include "storage/shard/row_learner.h"
 
-#include "storage/shard_internal.h"
+#include "storage/shard/shard_internal.h"
 #include "store_fixture.h"
 
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 #include "storage/objects/s3_xml.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

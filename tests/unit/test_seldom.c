@@ -1,4 +1,4 @@
-#include "core/seldom.h"
+#include "core/base/seldom.h"
 
 #include <criterion/criterion.h>
 

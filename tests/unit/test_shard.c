@@ -1,4 +1,4 @@
-#include "storage/shard.h"
+#include "storage/shard/shard.h"
 
 #include "store_fixture.h"
 

@@ -1,16 +1,16 @@
 /* A database that is brought in from the facts that were current, and those that came after, must be byte for
  * byte the database that they were read from. Histories are random, with deletes, migrations, long values and
  * pruning; what LevelDB holds is compared, keys and values. */
-#include "storage/shard_import.h"
+#include "storage/shard/shard_import.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "faults.h"
 #include "random.h"
 #include "random_batch.h"
 #include "store_fixture.h"
 
-#include "storage/instance.h"
-#include "storage/shard_internal.h"
+#include "storage/leveldb/instance.h"
+#include "storage/shard/shard_internal.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "core/site_id.h"
+#include "core/facts/site_id.h"
 
 #include <criterion/criterion.h>
 

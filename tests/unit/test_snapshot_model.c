@@ -1,5 +1,5 @@
 /* Snapshots against the model: every cell and tombstone of every table that is not gone, and nothing else. */
-#include "storage/snapshot_reader.h"
+#include "storage/views/snapshot_reader.h"
 
 #include "random.h"
 #include "random_batch.h"
@@ -8,7 +8,7 @@
 #include "store_fixture.h"
 #include "store_model.h"
 
-#include "core/change_set.h"
+#include "core/protocol/change_set.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

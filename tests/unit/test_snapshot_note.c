@@ -1,4 +1,4 @@
-#include "storage/snapshot_note.h"
+#include "storage/shard/snapshot_note.h"
 
 #include "store_fixture.h"
 

@@ -1,9 +1,9 @@
-#include "storage/snapshot_reader.h"
+#include "storage/views/snapshot_reader.h"
 
 #include "snapshot_fixture.h"
 #include "store_fixture.h"
 
-#include "core/snapshot_writer.h"
+#include "core/protocol/snapshot_writer.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

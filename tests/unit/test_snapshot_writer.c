@@ -1,4 +1,4 @@
-#include "core/snapshot_writer.h"
+#include "core/protocol/snapshot_writer.h"
 
 #include "tests/unit/change_set_texts.h"
 #include "tests/unit/json_fixture.h"

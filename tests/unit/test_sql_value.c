@@ -1,4 +1,4 @@
-#include "core/sql_value.h"
+#include "core/facts/sql_value.h"
 
 #include "tests/unit/json_fixture.h"
 #include "tests/unit/random.h"

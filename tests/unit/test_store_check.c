@@ -1,20 +1,20 @@
 /* Stores damaged in every kind of file at random places: what verify says of them, and what a repair brings
  * back. The seed is fixed; every failure prints the round that replays it. */
-#include "storage/store_check.h"
+#include "storage/check/store_check.h"
 
 #include "faults.h"
 #include "random.h"
 #include "random_batch.h"
 #include "store_fixture.h"
 
-#include "core/buf.h"
-#include "core/fact_key.h"
-#include "storage/dir_copy.h"
+#include "core/base/buf.h"
+#include "core/facts/fact_key.h"
 #include "storage/format_file.h"
-#include "storage/instance_internal.h"
-#include "storage/keys.h"
-#include "storage/log_format.h"
-#include "storage/record.h"
+#include "storage/leveldb/dir_copy.h"
+#include "storage/leveldb/instance_internal.h"
+#include "storage/leveldb/log_format.h"
+#include "storage/records/keys.h"
+#include "storage/records/record.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

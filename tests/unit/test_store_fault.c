@@ -1,15 +1,15 @@
 /* What a failed write leaves behind: a script of groups is run again and again, each time another call fails.
  * A group that failed is sent again, as a client would. What is stored must at each step be what a run
  * without failures stored. */
-#include "storage/shard.h"
+#include "storage/shard/shard.h"
 
 #include "faults.h"
 #include "rounds.h"
 #include "store_fixture.h"
 
-#include "core/buf.h"
-#include "storage/delta_reader.h"
-#include "storage/snapshot_reader.h"
+#include "core/base/buf.h"
+#include "storage/views/delta_reader.h"
+#include "storage/views/snapshot_reader.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

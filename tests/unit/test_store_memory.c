@@ -1,15 +1,15 @@
 /* Memory that runs short: everything that storage does, again and again, each time with another allocation
  * that fails. Each call then fails with SYNC_ENOMEM or does its work, nothing is lost or half done, and in
  * the end nothing is left behind. */
-#include "storage/shard.h"
+#include "storage/shard/shard.h"
 
 #include "faults.h"
 #include "store_fixture.h"
 
-#include "core/buf.h"
-#include "core/message.h"
-#include "storage/delta_reader.h"
-#include "storage/snapshot_reader.h"
+#include "core/base/buf.h"
+#include "core/protocol/message.h"
+#include "storage/views/delta_reader.h"
+#include "storage/views/snapshot_reader.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

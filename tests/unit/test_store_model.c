@@ -1,7 +1,7 @@
 /* The store against a model of the protocol: random groups of random batches, and after each group every
  * result and everything that is stored must be what the model says. With failed writes, retention sweeps and
  * reopening in between. */
-#include "storage/shard.h"
+#include "storage/shard/shard.h"
 
 #include "faults.h"
 #include "random.h"

@@ -1,9 +1,9 @@
 /* The thread of a shard while more waits than one group takes: which batches go together, and in which order
  * they are committed. It is kept busy until all that the test wants to wait is there. */
-#include "server/store_thread.h"
+#include "server/store/store_thread.h"
 
-#include "server/apply.h"
 #include "server/server.h"
+#include "server/store/apply.h"
 
 #include "store_fixture.h"
 

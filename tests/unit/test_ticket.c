@@ -1,4 +1,4 @@
-#include "core/ticket.h"
+#include "core/election/ticket.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "server/turns.h"
+#include "server/net/turns.h"
 
 #include "random.h"
 

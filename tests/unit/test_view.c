@@ -1,4 +1,4 @@
-#include "storage/view.h"
+#include "storage/views/view.h"
 
 #include "store_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "server/waiting.h"
+#include "server/base/waiting.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "sim_internal.h"
 
-#include "core/fence.h"
+#include "core/election/fence.h"
 
 #include <assert.h>
 #include <inttypes.h>

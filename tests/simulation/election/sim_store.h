@@ -6,7 +6,7 @@
 #ifndef SIM_STORE_H
 #define SIM_STORE_H
 
-#include "core/election.h"
+#include "core/election/election.h"
 
 enum { SIM_WORKERS_MAX = 64, SIM_EPOCHS_MAX = 512, SIM_STATES_KEPT = 4, SIM_PAGE_MAX = 96 };
 

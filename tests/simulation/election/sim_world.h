@@ -12,7 +12,7 @@
 #include "sim_queue.h"
 #include "sim_store.h"
 
-#include "core/election.h"
+#include "core/election/election.h"
 
 #include <stdio.h>
 
