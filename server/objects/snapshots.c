@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* A database that has changed since its last snapshot. */
+/* A database that has changed since its last snapshot, or rests after it. */
 struct dirty {
     struct dirty *chain;
     uint64_t facts;
     uint64_t first_ms, last_ms; /* monotonic: of its changes */
-    uint64_t not_before_ms;     /* after a failure */
+    uint64_t not_before_ms;     /* the end of its rest, or of the wait after a failure */
     bool now;                   /* asked for */
     bool taking;
     size_t name_len;
@@ -52,12 +52,18 @@ static struct dirty *find_or_add(struct snapshots *s, struct slice name)
     return d;
 }
 
-static void remove_entry(struct snapshots *s, struct slice name)
+static void remove_at(struct snapshots *s, struct dirty **at)
 {
-    struct dirty **at = place_of(s, name), *d = *at;
+    struct dirty *d = *at;
     *at = d->chain;
     s->count--;
     free(d);
+}
+
+/* Is there nothing to take? */
+static bool is_clean(const struct dirty *d)
+{
+    return d->facts == 0 && !d->now && !d->taking;
 }
 
 /* Does the leader's round make no difference to it? */
@@ -85,18 +91,23 @@ static uint64_t take_ms(const struct snapshots *s, const struct dirty *d, bool l
     return due > d->not_before_ms ? due : d->not_before_ms;
 }
 
-/* The one that is due longest, if any is; else *ret_wake_ms is when the next one will be. */
+/* The one that is due longest, if any is; else *ret_wake_ms is when the next one will be. Lets go of those
+ * that have rested. */
 static struct dirty *next_due(struct snapshots *s, uint64_t now, uint64_t *ret_wake_ms)
 {
     struct dirty *first = NULL;
     uint64_t first_ms = UINT64_MAX;
     bool led = coordinator_hands_out_work(s->server->coordinator);
     for (size_t i = 0; i < SNAPSHOT_BUCKETS; i++) {
-        for (struct dirty *d = s->buckets[i]; d != NULL; d = d->chain) {
-            if (d->taking) continue;
-            uint64_t at = take_ms(s, d, led);
-            if (at < first_ms) {
-                first_ms = at;
+        for (struct dirty **at = &s->buckets[i], *d; (d = *at) != NULL;) {
+            if (is_clean(d) && d->not_before_ms <= now) {
+                remove_at(s, at);
+                continue;
+            }
+            at = &d->chain;
+            uint64_t take = d->taking || is_clean(d) ? UINT64_MAX : take_ms(s, d, led);
+            if (take < first_ms) {
+                first_ms = take;
                 first = d;
             }
         }
@@ -156,7 +167,8 @@ static bool round_is_open(const struct snapshots *s)
     if (s->walk_due || s->walking) return true;
     for (size_t i = 0; i < SNAPSHOT_BUCKETS; i++)
         for (const struct dirty *d = s->buckets[i]; d != NULL; d = d->chain)
-            if (due_ms(s, d) <= s->round_ms && (d->taking || d->not_before_ms <= s->round_ms)) return true;
+            if (!is_clean(d) && due_ms(s, d) <= s->round_ms && (d->taking || d->not_before_ms <= s->round_ms))
+                return true;
     return false;
 }
 
@@ -197,8 +209,9 @@ static void take_one(struct snapshots *s, struct dirty *d)
     struct slice name = slice_of(copy, d->name_len);
     struct stamp stamp;
     struct err_ctx ec;
-    uint64_t facts = d->facts;
+    uint64_t facts = d->facts, began_ms = system_monotonic_ms();
     memcpy(copy, d->name, d->name_len);
+    bool asked_for = d->now;
     d->taking = true;
     d->now = false;
     s->taking++;
@@ -217,14 +230,15 @@ static void take_one(struct snapshots *s, struct dirty *d)
     else
         s->round_failed++;
     d->taking = false;
+    uint64_t now_ms = system_monotonic_ms();
     if (rc != SYNC_OK) {
-        d->not_before_ms = system_monotonic_ms() + SNAPSHOT_RETRY_MS;
-    } else if (d->facts == facts && !d->now) {
-        remove_entry(s, name);
-    } else { /* what came while it was taken is for the next one */
-        d->facts -= facts;
-        d->first_ms = system_monotonic_ms();
+        d->not_before_ms = now_ms + SNAPSHOT_RETRY_MS;
+        d->now = d->now || asked_for;
+        return;
     }
+    d->facts -= facts; /* what came while it was taken is for the next one */
+    d->first_ms = now_ms;
+    d->not_before_ms = now_ms + SNAPSHOT_REST * (now_ms - began_ms);
 }
 
 /* Puts databases into the table that have changed since their last snapshot, or may have: after a start

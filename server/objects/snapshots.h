@@ -5,9 +5,11 @@
  *   - has had object.snapshotChanges changes, or
  *   - has waited for SNAPSHOT_WAIT_MS_MAX.
  * So what is written once a second costs a snapshot now and then, not one every few minutes: the shared log
- * has it meanwhile. A few are taken at once, by threads of their own, from views: writers are not stopped. A
- * snapshot counts when it has been read back; then those beyond object.snapshotsRetained are deleted, and it
- * is noted (storage/shard/snapshot_note.h) for the log's clean-up.
+ * has it meanwhile. After each a database rests for SNAPSHOT_REST times as long as that took, whatever is
+ * due: a snapshot has all of it, and of a large one that is written to all the time they would never end.
+ * What is asked for does not wait. A few are taken at once, by threads of their own, from views: writers are
+ * not stopped. A snapshot counts when it has been read back; then those beyond object.snapshotsRetained are
+ * deleted, and it is noted (storage/shard/snapshot_note.h) for the log's clean-up.
  *
  * Where several instances share the object store and one of them leads, it says when (server/coordinator/):
  * what is due by time then waits for the leader's next round, in which each instance takes its own,
@@ -37,6 +39,7 @@ enum {
     SNAPSHOT_BUCKETS = 4096,
     SNAPSHOT_DIRTY_MAX = 200000, /* databases remembered as changed; beyond, a walk finds them later */
     SNAPSHOT_RETRY_MS = 30000,
+    SNAPSHOT_REST = 19, /* so at most a twentieth of the time goes into its snapshots */
     SNAPSHOT_ROUNDS_MISSED = 3,
 };
 

@@ -1,12 +1,13 @@
 // objects.mjs -- what the object store costs, as ratios on one machine, with a real S3 server (tests/s3-server).
 //
-//   node tests/bench/objects.mjs [apply] [snapshot] [--rounds N] [--mib N]
+//   node tests/bench/objects.mjs [apply] [snapshot] [--rounds N] [--long] [--mib N] [--alone]
 //
 // apply: transactions acknowledged a second over 256 connections, one under way on each (sync-bench): without an object
-// store, with S3, and with durability object. In turns; medians, and the median ratios within a round.
+// store, with S3, and with durability object. In turns; medians, and the median ratios within a round. --long: ten times as
+// many transactions, which is what a first snapshot is spread over.
 // snapshot: a database of so many MiB through a snapshot and a restore on an empty machine, beside a plain upload in
 // parts and a plain download of as many bytes as the snapshot has (bench_objects), with the memory that each took; and
-// the restore beside LevelDB alone writing the same records (bench-restore).
+// the restore beside LevelDB alone writing the same records (bench-restore). --alone: nothing beside them, for large ones.
 //
 // Needs the targets sync-coordinator, sync-bench, bench_objects and bench-restore.
 import { execFileSync } from 'node:child_process';
@@ -43,8 +44,8 @@ function applyRate(settings) {
   const directory = temporaryDirectory();
   const config = path.join(directory, 'config.json');
   writeFileSync(config, JSON.stringify(nest(settings)));
-  const out = execFileSync(program('sync-bench'), ['--serve', BINARY, '--dir', directory, '--only', 'apply', '--row', '1x256', '--',
-    '--config', config], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const out = execFileSync(program('sync-bench'), ['--serve', BINARY, '--dir', directory, '--only', 'apply', '--row', '1x256',
+    ...(args.includes('--long') ? ['--long'] : []), '--', '--config', config], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   rmSync(directory, { recursive: true, force: true });
   return JSON.parse(out).apply[0].transactions_per_s;
 }
@@ -136,13 +137,14 @@ async function measureSnapshot(s3) {
   void request(second.base, { path: '/big/changes', headers: { 'x-site-id': site(1) }, ms: LONG_MS }).catch(() => {});
   const restored = { most: await counted(second, 'sync_restores_total', 1) };
   restored.s = await metric(second, 'sync_restore_duration_seconds_sum');
-  const beside = Array.from({ length: 3 }, () => plain(s3, bytes));
   const rate = ({ s }) => bytes / MIB / s;
-  const line = (what, { s, most }, other) => console.log(
-    `${what.padEnd(9)} ${s.toFixed(1)} s, ${rate({ s }).toFixed(1)} MiB/s, plain ${other.toFixed(1)} MiB/s, ratio ${(rate({ s }) / other).toFixed(2)}, at most ${most} MiB of memory`);
+  const line = (what, { s, most }, other) => console.log(`${what.padEnd(9)} ${s.toFixed(1)} s, ${rate({ s }).toFixed(1)} MiB/s, `
+    + (other === undefined ? '' : `plain ${other.toFixed(1)} MiB/s, ratio ${(rate({ s }) / other).toFixed(2)}, `) + `at most ${most} MiB of memory`);
   console.log(`${mib} MiB of values, a snapshot of ${(bytes / MIB).toFixed(0)} MiB (load ${load()})`);
+  const beside = args.includes('--alone') ? [] : Array.from({ length: 3 }, () => plain(s3, bytes));
   line('snapshot', taken, median(beside.map(({ upload }) => upload)));
   line('restore', restored, median(beside.map(({ download }) => download)));
+  if (beside.length === 0) return;
   const alone = JSON.parse(execFileSync(program('bench-restore'), [temporaryDirectory() + '/alone', String(mib)], { encoding: 'utf8' }));
   const values = mib / restored.s;
   console.log(`restore   ${values.toFixed(1)} MiB/s of values; LevelDB alone ${alone.apart.toFixed(1)}, ratio ${(values / alone.apart).toFixed(2)}; `
