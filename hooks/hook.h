@@ -86,8 +86,8 @@ int hook_call(struct hook *h, struct hook_turn *turn, uint64_t deadline_ns);
 /* Writes a line about the hook into the server's log. */
 void hook_log(const struct hook *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same, for what may happen with every call: once in a second at most, with how many lines were left out.
- */
+/* The same, for what may happen with every call: once in a second at most, with how many lines were left
+ * out. */
 void hook_log_seldom(struct hook *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* "libs/jwt.so" becomes "jwt"; a name that a hook before has gets "#2". */

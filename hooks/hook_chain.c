@@ -53,8 +53,7 @@ void hook_chain_free(struct hook_chain *c)
     free(c);
 }
 
-/* ---- one call --------------------------------------------------------------------------------------------
- */
+/* ---- one call */
 
 static const char *refusal_text(enum hook_op op)
 {

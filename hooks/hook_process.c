@@ -55,8 +55,7 @@ uint32_t hook_process_ops(const struct hook_process *p)
     return p->ops;
 }
 
-/* ---- starting a helper -----------------------------------------------------------------------------------
- */
+/* ---- starting a helper */
 
 static enum sync_err spawn(const char *path, int end, pid_t *ret, struct err_ctx *ec)
 {
@@ -160,8 +159,7 @@ static enum sync_err start(struct hook_process *p, struct err_ctx *ec)
     return SYNC_OK;
 }
 
-/* ---- the tender: the thread that reads what the helper says ----------------------------------------------
- */
+/* ---- the tender: the thread that reads what the helper says */
 
 static struct waiting *unlink_waiting(struct hook_process *p, uint32_t id)
 {
@@ -300,8 +298,7 @@ static void *tend(void *arg)
     return NULL;
 }
 
-/* ---- calls -----------------------------------------------------------------------------------------------
- */
+/* ---- calls */
 
 static int failed(struct hook_turn *turn, const char *why)
 {
@@ -362,8 +359,7 @@ int hook_process_call(struct hook_process *p, struct hook_turn *turn, uint64_t d
     return got;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------
- */
+/* ---- the whole */
 
 enum sync_err hook_process_open(const struct hook *h, const struct hook_events *events,
                                 struct hook_process **ret, struct err_ctx *ec)

@@ -12,8 +12,7 @@ static void runner_unref(struct hook_runner *r)
     free(r);
 }
 
-/* ---- the way of a call -----------------------------------------------------------------------------------
- */
+/* ---- the way of a call */
 
 void runner_wake(struct lane *l)
 {
@@ -99,8 +98,7 @@ static struct hook_call *take(struct lane *l)
     return c;
 }
 
-/* ---- in and out of a hook --------------------------------------------------------------------------------
- */
+/* ---- in and out of a hook */
 
 bool runner_enter_alone(struct hook_runner *r, struct hook *h, uint64_t deadline_ns)
 {
@@ -160,8 +158,7 @@ static bool leave(void *arg, struct hook *h)
     return wanted;
 }
 
-/* ---- workers ---------------------------------------------------------------------------------------------
- */
+/* ---- workers */
 
 /* Gives back what the thread had for one call. Called with the lock. */
 static void drop_chain(struct hook_runner *r, struct hook_chain *chain)
@@ -276,8 +273,7 @@ enum sync_err runner_start_worker(struct lane *l, struct err_ctx *ec)
     return SYNC_OK;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------
- */
+/* ---- the whole */
 
 void runner_use(struct hook_runner *r, struct hook_chain *c)
 {

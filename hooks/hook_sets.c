@@ -73,8 +73,7 @@ const struct fact *hook_sets_fact(const struct hook_sets *s, uint32_t set, uint3
     return change < in.fact_count ? fact_of(&in, change) : NULL;
 }
 
-/* ---- recording -------------------------------------------------------------------------------------------
- */
+/* ---- recording */
 
 /* More than a hook can mean: each change dropped, each set rejected and replaced. Bounds what a runaway hook
  * makes the server keep. */
@@ -156,8 +155,7 @@ void hook_actions_deinit(struct hook_actions *a)
     *a = (struct hook_actions){0};
 }
 
-/* ---- carrying out ----------------------------------------------------------------------------------------
- */
+/* ---- carrying out */
 
 /* What all actions together mean for one set. */
 struct verdict_on_set {
@@ -304,8 +302,7 @@ out:
     return rc;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------
- */
+/* ---- the end */
 
 /* Copies what a replacement's fact points at into the arena of the batch that takes it. */
 static bool own(struct arena *arena, struct slice *s)

@@ -89,8 +89,7 @@ void wire_end(struct buf *out)
     if (out->failed == SYNC_OK) memcpy(out->bytes, &len, sizeof len);
 }
 
-/* ---- calls -----------------------------------------------------------------------------------------------
- */
+/* ---- calls */
 
 static void put_identity(struct buf *out, const struct hook_identity *i, const char *hook)
 {
@@ -257,8 +256,7 @@ void wire_call_deinit(struct wire_call *c)
     *c = (struct wire_call){0};
 }
 
-/* ---- replies ---------------------------------------------------------------------------------------------
- */
+/* ---- replies */
 
 void wire_put_reply(struct buf *out, int got, const struct hook_turn *turn)
 {

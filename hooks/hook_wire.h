@@ -58,8 +58,8 @@ struct wire_call {
     struct hook_identity *identity;
 };
 
-/* The body is followed by JSON_PADDING readable bytes. Errors: SYNC_EBADMSG, SYNC_ENOMEM. Deinit in any case.
- */
+/* The body is followed by JSON_PADDING readable bytes. Errors: SYNC_EBADMSG, SYNC_ENOMEM. Deinit in any
+ * case. */
 enum sync_err wire_get_call(struct wire_in *in, const char *hook, struct wire_call *ret, struct err_ctx *ec);
 void wire_call_deinit(struct wire_call *c);
 

@@ -102,8 +102,7 @@ struct sync_hlc {
     uint16_t reserved;
 };
 
-/* ---- what the server offers ------------------------------------------------------------------------------
- */
+/* ---- what the server offers */
 
 /* Lasts from `open` until `shutdown` returns. Its functions may be called on any thread meanwhile. */
 struct sync_host {
@@ -120,8 +119,7 @@ struct sync_host {
     void (*count)(const struct sync_host *host, const char *name, uint64_t n);
 };
 
-/* ---- what calls hand in ----------------------------------------------------------------------------------
- */
+/* ---- what calls hand in */
 
 /* Where a refusal's text goes: zero terminated UTF-8 for the client, "" for a standard text. */
 struct sync_answer {
@@ -272,8 +270,7 @@ struct sync_apply_result {
     uint64_t transactions; /* ChangeSets that were taken */
 };
 
-/* ---- the table -------------------------------------------------------------------------------------------
- */
+/* ---- the table */
 
 struct sync_hooks {
     uint32_t abi;   /* SYNC_HOOKS_ABI */

@@ -53,8 +53,8 @@ static void put_help(const struct loaded_config *c, struct buf *ret)
         buf_printf(ret, "  %-12s %s\n", k->name, k->help);
 }
 
-/* Until SIGTERM or SIGINT; SIGHUP reloads. They are blocked in every thread from before the first one starts.
- */
+/* Until SIGTERM or SIGINT; SIGHUP reloads. They are blocked in every thread from before the first one
+ * starts. */
 static void serve(struct server *s, const struct config_input *in, const sigset_t *signals)
 {
     int signal;

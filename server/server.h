@@ -42,9 +42,8 @@ struct loop;
 struct store_thread;
 
 struct server {
-    const struct config
-        *config; /* of the start: for what only a restart changes, as core/config/options.c says */
-    struct settings *settings; /* in force; main thread only, a loop has its own (settings.h) */
+    const struct config *config; /* of the start: for what only a restart changes (core/config/options.c) */
+    struct settings *settings;   /* in force; main thread only, a loop has its own (settings.h) */
     struct logger logger;
     struct sync_metrics metrics;
     char listen_address[LISTEN_ADDRESS_MAX]; /* numeric */

@@ -131,7 +131,7 @@ static void make_options(struct store *s, const struct store_config *cfg)
                                        (int)(files < SHARD_OPEN_FILES_MAX ? files : SHARD_OPEN_FILES_MAX));
     leveldb_options_set_compression(s->options, leveldb_snappy_compression);
     /* Damage that LevelDB finds must stop it, not be dropped with a line in a file that nobody reads. Torn
-     * ends of logs are no damage, and are gone before it looks (log_check.h). */
+     * ends of logs are no damage, and are gone before it looks (leveldb/log_check.h). */
     leveldb_options_set_paranoid_checks(s->options, 1);
 }
 

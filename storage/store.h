@@ -8,7 +8,7 @@
  * LevelDB a shard. An unknown format is refused and nothing is touched. docs/storage-format.md describes
  * every record.
  *
- * Threads: open and close from one; the rest as shard.h and view.h say. */
+ * Threads: open and close from one; the rest as shard/shard.h and views/view.h say. */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
 

@@ -162,7 +162,7 @@ struct config_object {
 struct config_logging {
     enum log_level level;
     enum log_format format;
-    const char *namespaces; /* log_filter.h */
+    const char *namespaces; /* log/log_filter.h */
 };
 
 struct config_limits {

@@ -1,5 +1,5 @@
-/* config_file.h -- the texts of the two files: the configuration in JSON, and the tokens, one a line. Pure.
- */
+/* config_file.h -- the texts of the two files: the configuration in JSON, and the tokens, one a line.
+ * Pure. */
 #ifndef CORE_CONFIG_CONFIG_FILE_H
 #define CORE_CONFIG_CONFIG_FILE_H
 

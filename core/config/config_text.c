@@ -72,8 +72,8 @@ static void put_wrapped(struct buf *b, struct slice text)
     buf_put_char(b, '\n');
 }
 
-/* A further column of a line that began at `line`, or where it does not fit any more, on a line of its own.
- */
+/* A further column of a line that began at `line`, or where it does not fit any more, on a line of its
+ * own. */
 static void put_column(struct buf *b, size_t *line, size_t width, const char *text)
 {
     enum { INDENT = 10, LINE_BYTES_MAX = 104 };

@@ -1,8 +1,8 @@
 /* coordinator_config.h -- coordinator{...} of the configuration file: what an operator may set about the work
  * of a whole cluster and who leads it.
  *
- * Its fields are the options, as they are named; election_config.h says what each does to an election. An
- * election is run with one of the two configurations that are made from them here.
+ * Its fields are the options, as they are named; election/election_config.h says what each does to an
+ * election. An election is run with one of the two configurations that are made from them here.
  *
  * Pure. */
 #ifndef CORE_CONFIG_COORDINATOR_CONFIG_H

@@ -81,8 +81,8 @@ static bool is_due(const struct election *e)
 }
 
 /* Not at once: an epoch just learned of may be that of an instance about to write state.json, and what cannot
- * be read may be a newer build's record, whose leader is well: that is left alone for as long as it changes.
- */
+ * be read may be a newer build's record, whose leader is well: that is left alone for as long as it
+ * changes. */
 static uint64_t due_ms(const struct election *e)
 {
     uint64_t at = e->sight.first_ms;

@@ -46,8 +46,8 @@ static inline bool election_token_eq(struct election_token a, struct election_to
 enum election_hold {
     ELECTION_HELD,     /* the leader's lease, as long as the record keeps changing */
     ELECTION_RELEASED, /* the leader of this epoch has stopped, and says so: the lease is free at once */
-    ELECTION_VACANT, /* written where there was no record: whoever led must have stopped once a lease is over
-                      */
+    ELECTION_VACANT,   /* written where there was no record: whoever led must have stopped once a lease is
+                        * over */
 };
 
 /* state.json */

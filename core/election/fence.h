@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* May a writer of `epoch` replace what a writer of `stored_epoch` left? stored_epoch 0: there is nothing yet.
- */
+/* May a writer of `epoch` replace what a writer of `stored_epoch` left? stored_epoch 0: there is nothing
+ * yet. */
 static inline bool fence_admits(uint64_t stored_epoch, uint64_t epoch)
 {
     return epoch > 0 && stored_epoch <= epoch;

@@ -68,8 +68,8 @@ static struct slice from(struct slice s, size_t at)
     return slice_of(s.bytes + at, s.len - at);
 }
 
-/* A task has dashes of its own, so its end is the first dash behind which a round and a kind of part stand.
- */
+/* A task has dashes of its own, so its end is the first dash behind which a round and a kind of part
+ * stand. */
 static bool parse_at(struct slice id, size_t dash, struct ticket_name *ret)
 {
     struct slice rest = from(id, dash + 1);

@@ -110,8 +110,8 @@ void ticket_board_list_start(struct ticket_board *b);
 void ticket_board_see(struct ticket_board *b, struct slice key, uint64_t now_ms);
 void ticket_board_list_end(struct ticket_board *b, bool complete);
 
-/* A claim that this instance has just taken, or found taken, or a result: what the next listing would show.
- */
+/* A claim that this instance has just taken, or found taken, or a result: what the next listing would
+ * show. */
 void ticket_board_claimed(struct ticket_board *b, const char *id, uint32_t claim, uint64_t now_ms);
 void ticket_board_done(struct ticket_board *b, const char *id);
 

@@ -29,8 +29,7 @@ static int refuse(struct sync_answer *answer, const char *why)
     return SYNC_HOOK_REFUSED;
 }
 
-/* ---- the signature ---------------------------------------------------------------------------------------
- */
+/* ---- the signature */
 
 static int sextet(char c)
 {
@@ -79,8 +78,7 @@ static json_t *verified(const struct jwt_settings *s, const char *token)
     return claims;
 }
 
-/* ---- the claims ------------------------------------------------------------------------------------------
- */
+/* ---- the claims */
 
 /* A point in time; 0 when the claim is absent, and -1 when it is no time. */
 static double time_of(const json_t *claims, const char *name)
@@ -180,8 +178,7 @@ static const char *take_claims(const struct jwt_settings *s, const json_t *claim
     return NULL;
 }
 
-/* ---- the hook --------------------------------------------------------------------------------------------
- */
+/* ---- the hook */
 
 static int jwt_authenticate(void *state, const struct sync_request *request, struct sync_grant *grant,
                             struct sync_answer *answer)

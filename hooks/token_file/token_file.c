@@ -7,8 +7,8 @@
  * Databases are a list of shell patterns. The configuration string is the file's path. The file is looked at
  * with each authentication and read again when it has changed; one that cannot be read, or has a wrong line,
  * changes nothing and is logged. Open connections are checked again every RECHECK_MS, so a token that was
- * taken out of the file loses them. Tokens are kept and compared as SHA-256 digests, all of them each time.
- */
+ * taken out of the file loses them. Tokens are kept and compared as SHA-256 digests, all of them each
+ * time. */
 #include "hooks/sync_hooks.h"
 
 #include <errno.h>

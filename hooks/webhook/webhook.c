@@ -55,8 +55,7 @@ static long now_s(void)
     return (long)t.tv_sec + 1;
 }
 
-/* ---- asking ----------------------------------------------------------------------------------------------
- */
+/* ---- asking */
 
 static struct kept *slot_of(struct webhook *w, const unsigned char *digest)
 {
@@ -130,8 +129,7 @@ static json_t *identity_of(const struct sync_identity *who)
                      text_of(who->metadata));
 }
 
-/* ---- functions -------------------------------------------------------------------------------------------
- */
+/* ---- functions */
 
 static uint64_t time_of(const json_t *reply, const char *name)
 {

@@ -2,9 +2,9 @@
 
 #include "core/protocol/session.h"
 #include "server/commands/command.h"
+#include "server/commands/object_file.h"
+#include "server/commands/object_work.h"
 #include "server/commands/predecessor.h"
-#include "server/objects/object_file.h"
-#include "server/objects/object_work.h"
 #include "storage/objects/object_walk.h"
 #include "storage/shard/shard_upload.h"
 #include "storage/snapshots/facts_digest.h"

@@ -8,8 +8,8 @@
 #include "core/json/json.h"
 #include "server/commands/predecessor.h"
 
-/* Applies ChangeSets. SYNC_EBADMSG and SYNC_ELIMIT say that they are at fault; other errors are the shard's.
- */
+/* Applies ChangeSets. SYNC_EBADMSG and SYNC_ELIMIT say that they are at fault; other errors are the
+ * shard's. */
 enum sync_err predecessor_apply(const struct predecessor_import *p, const struct json_value *sets,
                                 struct predecessor_result *result, struct err_ctx *ec);
 

@@ -19,8 +19,8 @@ struct hook_ask {
     struct claim *claim;     /* a reference, or NULL */
     struct message *message; /* whose batch is asked about, or NULL */
     size_t bytes;            /* of a notice, counted in hook_gate.notice_bytes */
-    size_t held_bytes;       /* of a message that a late hook may read: counted by receiving.h until then */
-    void *context;           /* of whoever asks; not freed */
+    size_t held_bytes; /* of a message that a late hook may read: counted by net/receiving.h until then */
+    void *context;     /* of whoever asks; not freed */
     /* Called once, on the loop, with the result in call.result. The question is gone when it returns. */
     void (*answered)(struct loop *l, struct hook_ask *a);
 };

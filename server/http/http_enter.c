@@ -1,5 +1,5 @@
-/* An exchange waits until its database is on this machine (presence.h), but not for long: an HTTP client has
- * a time limit of its own, and is told to come again. The restore goes on meanwhile. */
+/* An exchange waits until its database is on this machine (store/presence.h), but not for long: an HTTP
+ * client has a time limit of its own, and is told to come again. The restore goes on meanwhile. */
 #include "server/http/http_internal.h"
 
 #include <stdlib.h>

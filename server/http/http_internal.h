@@ -57,7 +57,7 @@ struct http {
     uint64_t deadline_ms;         /* of a long poll, or of waiting for the database; UINT64_MAX: none */
     bool polling;
     bool waiting;                    /* for the database to be on this machine */
-    bool inside;                     /* of it (presence.h) */
+    bool inside;                     /* of it (store/presence.h) */
     void (*entered)(struct http *h); /* what goes on then */
     bool poll_again;                 /* something came while its delta was being read */
 };
@@ -94,8 +94,8 @@ int http_lws_timeout_s(const struct http *h);
 
 /* http_hooks.c */
 struct hook_identity;
-/* Asks whether the request may be served, and then serves it. There are hooks; the built-in checks are done.
- */
+/* Asks whether the request may be served, and then serves it. There are hooks; the built-in checks are
+ * done. */
 void http_ask_hooks(struct http *h, struct slice token);
 /* The hooks, or what comes before the store, refused a batch. */
 void http_refuse(struct http *h, enum sync_err rc, const char *text);

@@ -1,5 +1,5 @@
-/* Limits of an exchange beyond its size: what is under way, how fast a site writes, how slowly a body comes.
- */
+/* Limits of an exchange beyond its size: what is under way, how fast a site writes, how slowly a body
+ * comes. */
 #include "server/base/system.h"
 #include "server/http/http_internal.h"
 #include "server/net/admission.h"

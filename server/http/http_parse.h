@@ -14,8 +14,8 @@ void http_parse_path(const char *base_path, struct slice path, struct http_reque
 /* Sets is_http_1_0, keep_alive. */
 void http_parse_connection(const char *version, const char *connection, struct http_request *r);
 
-/* Sets what says where the body ends, of a request whose is_http_1_0 is set; NULL: there is no such header.
- */
+/* Sets what says where the body ends, of a request whose is_http_1_0 is set; NULL: there is no such
+ * header. */
 void http_parse_framing(const char *length, const char *coding, struct http_request *r);
 
 /* Sets is_json, encoding; NULL likewise. */

@@ -1,7 +1,7 @@
 #include "server/net/admission.h"
 
+#include "core/base/hash.h"
 #include "core/base/rate.h"
-#include "storage/records/hash.h"
 
 #include <assert.h>
 #include <netinet/in.h>

@@ -39,8 +39,8 @@ void admission_free(struct admission *a);       /* takes NULL */
 /* An IPv4 address, or the first 64 bits of an IPv6 address: what one customer gets. */
 struct admission_key admission_address(const struct admission *a, const struct sockaddr *from);
 
-/* A connection comes and goes. False: the address has `max` (0: any number) already, and it is not counted.
- */
+/* A connection comes and goes. False: the address has `max` (0: any number) already, and it is not
+ * counted. */
 bool admission_enter(struct admission *a, const struct admission_key *address, uint32_t max);
 void admission_leave(struct admission *a, const struct admission_key *address);
 

@@ -50,8 +50,8 @@ struct job *job_queue_take(struct job_queue *q, bool all);
 /* All that waits now, which may be nothing: NULL. Waits for nothing but the lock. */
 struct job *job_queue_take_waiting(struct job_queue *q);
 
-/* The same as job_queue_take() with `all`, but waits no longer than timeout_ms: NULL with *ret_timed_out set.
- */
+/* The same as job_queue_take() with `all`, but waits no longer than timeout_ms: NULL with *ret_timed_out
+ * set. */
 struct job *job_queue_take_within(struct job_queue *q, uint32_t timeout_ms, bool *ret_timed_out);
 
 /* Lets the threads that take from it end once it is empty. */

@@ -128,8 +128,8 @@ static enum sync_err bind_shared(struct listener *n, const struct addrinfo *a, s
         (void)close(n->fd);
         return rc;
     }
-    /* Accepted sockets inherit it. Where the kernel does not know it there is more memory at stake, no more.
-     */
+    /* Accepted sockets inherit it. Where the kernel does not know it there is more memory at stake, no
+     * more. */
     (void)setsockopt(n->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     return SYNC_OK;
 }

@@ -1,7 +1,7 @@
 /* tls.h -- TLS on the server's port: certificate and key, and who uses them.
  *
  * An identity is what the files held when it was made; it never changes, so all loops share it, as a part of
- * the settings (settings.h). Each loop's TLS context holds no certificate of its own: it asks for the
+ * the settings (server/settings.h). Each loop's TLS context holds no certificate of its own: it asks for the
  * identity in force at each handshake, so a reload needs no new context and goes from one handshake to the
  * next. Connections that are open stay as they are.
  *

@@ -1,7 +1,7 @@
 /* eviction.h -- idle databases leave the disk, once the object store provably has all of them.
  *
- * Idle: no session, no request, nothing on its way to the shard, for diskEviction.idleMs (presence.h). Such a
- * one goes like this:
+ * Idle: no session, no request, nothing on its way to the shard, for diskEviction.idleMs (store/presence.h).
+ * Such a one goes like this:
  *
  *   1. prove    nothing of it waits for its upload, a verified snapshot has everything up to its last stamp
  *               (one is taken if need be), and that object is there when asked for now, and not set aside
@@ -46,8 +46,8 @@ struct eviction {
     atomic_bool stopping; /* cancels calls */
 };
 
-/* Once store threads, presence and snapshots run. Does nothing where databases do not go to the object store.
- */
+/* Once store threads, presence and snapshots run. Does nothing where databases do not go to the object
+ * store. */
 enum sync_err eviction_start(struct eviction *e, struct server *server, struct err_ctx *ec);
 
 /* Soon, while the store threads still run; all-zero ones too. */

@@ -2,9 +2,9 @@
  *
  * Every tick one object with what has come since, for all databases; with --durability object the next
  * follows as soon as the last one is there and something waits, and the tick is only the fallback. The sync
- * path never waits for it, but for acknowledgements in object mode (ack_wait.h). While the object store is
- * away the arrival logs on the disk are the queue: what waits is tried again with backoff and counted by age
- * and size.
+ * path never waits for it, but for acknowledgements in object mode (store/ack_wait.h). While the object store
+ * is away the arrival logs on the disk are the queue: what waits is tried again with backoff and counted by
+ * age and size.
  *
  * When another server turns out to write the same log, uploads stop for good, and the server is not ready.
  *

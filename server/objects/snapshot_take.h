@@ -1,5 +1,5 @@
-/* snapshot_take.h -- one snapshot from beginning to end: written, read back, noted, older ones thinned out.
- */
+/* snapshot_take.h -- one snapshot from beginning to end: written, read back, noted, older ones thinned
+ * out. */
 #ifndef SERVER_OBJECTS_SNAPSHOT_TAKE_H
 #define SERVER_OBJECTS_SNAPSHOT_TAKE_H
 

@@ -1,11 +1,11 @@
 #include "server/objects/snapshots.h"
 
+#include "core/base/hash.h"
 #include "server/base/system.h"
 #include "server/base/waiting.h"
 #include "server/coordinator/coordinator.h"
 #include "server/objects/snapshot_take.h"
 #include "server/server.h"
-#include "storage/records/hash.h"
 #include "storage/shard/snapshot_note.h"
 #include "storage/views/view.h"
 

@@ -25,7 +25,8 @@
 struct loop;
 struct hook_identity;
 
-/* What hooks have made of a batch before it comes here (hook_apply.h), for its answer and for afterwards. */
+/* What hooks have made of a batch before it comes here (hooks/hook_apply.h), for its answer and for
+ * afterwards. */
 struct apply_extra {
     size_t fact_count;              /* of the batch as it came */
     struct hook_identity *identity; /* who sent it: a reference, or NULL where there are no hooks */

@@ -1,10 +1,10 @@
 #include "server/store/presence.h"
 
+#include "core/base/hash.h"
 #include "server/base/system.h"
 #include "server/net/loop.h"
 #include "server/objects/restoring.h"
 #include "server/server.h"
-#include "storage/records/hash.h"
 #include "storage/views/view.h"
 
 #include <assert.h>

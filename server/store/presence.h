@@ -57,8 +57,8 @@ void presence_cancel(struct presence *p); /* restores end soon, and who waits is
 void presence_stop(struct presence *p);   /* nobody waits any more; all-zero ones too */
 
 /* True: the database is here, and the caller is in it; `w` stays the caller's. False: `w` was taken and comes
- * home.
- */
+ *
+ * home. */
 bool presence_enter(struct presence *p, struct slice database, struct presence_wait *w);
 void presence_leave(struct presence *p, struct slice database);
 

@@ -1,6 +1,6 @@
 #include "server/store/rota.h"
 
-#include "storage/records/hash.h"
+#include "core/base/hash.h"
 
 #include <assert.h>
 

@@ -16,8 +16,8 @@ struct store_call {
     sem_t done;
 };
 
-/* `run` gets the call's job; store.shard is set. `database` must be good until the call has been waited for.
- */
+/* `run` gets the call's job; store.shard is set. `database` must be good until the call has been waited
+ * for. */
 void store_call_begin(struct store_call *c, struct store_thread *t, struct slice database,
                       void (*run)(struct job *));
 enum sync_err store_call_wait(struct store_call *c, struct err_ctx *ec);

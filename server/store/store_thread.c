@@ -136,8 +136,8 @@ static uint32_t cost_of(const struct store_job *j)
     return j->job.run != NULL ? ROTA_TURN_COST : (uint32_t)(1 + j->request->batch->fact_count);
 }
 
-/* Puts what has come in line, and waits for it where nothing is. False: the queue is closed, and all is done.
- */
+/* Puts what has come in line, and waits for it where nothing is. False: the queue is closed, and all is
+ * done. */
 static bool line_up(struct store_thread *t)
 {
     struct job *chain;

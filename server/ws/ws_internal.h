@@ -74,7 +74,7 @@ struct ws {
     size_t pushed_bytes;   /* of it */
     struct push_pace push_pace;
     bool has_turn; /* ws_push_turn() will be called */
-    bool inside;   /* of its database (presence.h) */
+    bool inside;   /* of its database (store/presence.h) */
     bool lag_counted;
     uint64_t drain_at_ms; /* UINT64_MAX: not to be closed */
     bool draining;        /* that time has come */

@@ -154,7 +154,7 @@ static void applied(struct ws *w, const struct message *m, size_t fact_count, en
     ws_carry_out(w, &u);
 }
 
-/* The acknowledgement: see apply.h for what makes it true. */
+/* The acknowledgement: see store/apply.h for what makes it true. */
 static void apply_finished(struct loop *l, const struct apply_job *j)
 {
     struct ws *w = id_table_get(&l->sessions, j->asker);

@@ -1,6 +1,7 @@
 /* shard_check.h -- does what a shard's LevelDB holds make sense, and what of it can be made whole?
  *
- * Every fact rests in two places (record.h), so most of what is missing in one can be made from the other:
+ * Every fact rests in two places (records/record.h), so most of what is missing in one can be made from the
+ * other:
  *
  *     found                                              mended by
  *     a record under its own key, no entry in the log    an entry made from the record

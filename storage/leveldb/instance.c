@@ -169,8 +169,8 @@ enum sync_err instance_write(struct instance *in, leveldb_writebatch_t *batch, b
 
 void instance_flush(struct instance *in)
 {
-    /* A range that holds no key: of a compaction only its beginning is left, which writes out the memtable.
-     */
+    /* A range that holds no key: of a compaction only its beginning is left, which writes out the
+     * memtable. */
     static const char beyond[] = "\xff\xff\xff\xff\xff\xff";
     if (in->db != NULL) leveldb_compact_range(in->db, beyond, sizeof beyond - 1, beyond, sizeof beyond - 1);
 }

@@ -84,8 +84,8 @@ static void take_record(struct check *c, bool is_log)
         c->sequence = b.sequence + (b.count - 1);
 }
 
-/* Reads the loaded file's records up to the first that is not whole, and makes sure that none is behind it.
- */
+/* Reads the loaded file's records up to the first that is not whole, and makes sure that none is behind
+ * it. */
 static enum sync_err scan(struct check *c, struct log_file *f, bool is_log, struct err_ctx *ec)
 {
     struct slice file = buf_slice(&c->content);
@@ -123,8 +123,8 @@ static enum sync_err scan_manifest(struct check *c, struct err_ctx *ec)
 }
 
 /* The log that the MANIFEST names is there, since LevelDB syncs the directory before it. An end that is cut
- * off the MANIFEST leads back to the log named before, which LevelDB deletes only once that end is on disk.
- */
+ * off the MANIFEST leads back to the log named before, which LevelDB deletes only once that end is on
+ * disk. */
 static enum sync_err find_named_log(const struct check *c, struct err_ctx *ec)
 {
     if (c->edit.log_number == 0) return SYNC_OK; /* of a LevelDB that was never opened to its end */

@@ -10,8 +10,8 @@
 /* The error of the system call that just failed (errno): "DOING NAME: ...". */
 enum sync_err plain_error(struct err_ctx *ec, const char *doing, const char *name);
 
-/* Replaces the content of out by the file's. Errors: also SYNC_ENOTFOUND, and what buf_check() says of out.
- */
+/* Replaces the content of out by the file's. Errors: also SYNC_ENOTFOUND, and what buf_check() says of
+ * out. */
 enum sync_err plain_read(int dir_fd, const char *name, struct buf *out, struct err_ctx *ec);
 
 /* Is called for each entry but "." and ".."; an error ends the walk. */

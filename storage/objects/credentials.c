@@ -28,7 +28,7 @@ void credentials_wipe(struct credentials_keys *keys)
     OPENSSL_cleanse(keys, sizeof *keys);
 }
 
-/* --- the profile file -------------------------------------------------------------------------------- */
+/* ---- the profile file */
 
 static char *trim(char *text)
 {
@@ -151,7 +151,7 @@ static bool read_if_changed(struct credentials *c)
     return good;
 }
 
-/* --- where from -------------------------------------------------------------------------------------- */
+/* ---- where from */
 
 static const char *system_environment(const char *name)
 {

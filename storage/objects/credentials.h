@@ -50,8 +50,8 @@ void credentials_get(struct credentials *c, struct credentials_keys *ret);
 /* "the settings", "the environment", "/root/.aws/credentials, profile default": for messages. Borrowed. */
 const char *credentials_source(const struct credentials *c);
 
-/* The keys of one profile out of a profile file's text. False when it has no such profile or no keys in it.
- */
+/* The keys of one profile out of a profile file's text. False when it has no such profile or no keys in
+ * it. */
 bool credentials_parse(const char *text, const char *profile, struct credentials_keys *ret);
 
 void credentials_wipe(struct credentials_keys *keys);

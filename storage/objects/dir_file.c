@@ -34,7 +34,7 @@ static enum sync_err random_hex(uint8_t bytes[VERSION_BYTES], char hex[2 * VERSI
     return SYNC_OK;
 }
 
-/* --- writing ----------------------------------------------------------------------------------------- */
+/* ---- writing */
 
 enum sync_err dir_temp_open(int root_fd, struct dir_temp *ret, struct err_ctx *ec)
 {
@@ -157,7 +157,7 @@ enum sync_err dir_temp_sweep(int root_fd, uint64_t age_ms, uint32_t *ret_count, 
     return SYNC_OK;
 }
 
-/* --- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading */
 
 /* Checks the trailer and fills *ret. */
 static enum sync_err read_trailer(int fd, const char *path, struct object_info *ret, struct err_ctx *ec)

@@ -10,8 +10,8 @@
  * an hour later, writes nothing once its successor has written; and of two writings of one object the later
  * one never has the older epoch.
  *
- * Threads: any; a fenced_memory belongs to one at a time. Every function may block, as object_store.h says.
- */
+ * Threads: any; a fenced_memory belongs to one at a time. Every function may block, as object_store.h
+ * says. */
 #ifndef STORAGE_OBJECTS_FENCED_H
 #define STORAGE_OBJECTS_FENCED_H
 
@@ -41,8 +41,8 @@ enum sync_err fenced_read(struct object_store *s, const struct object_call *call
                           struct buf *bytes, struct fenced_value *ret, struct err_ctx *ec);
 
 /* Writes `value`, which is JSON. memory may be NULL. Any code but SYNC_OK: it may have been written, or still
- * be, as long as nobody of a higher epoch writes. SYNC_EBUSY also when others of the same epoch keep writing.
- */
+ * be, as long as nobody of a higher epoch writes. SYNC_EBUSY also when others of the same epoch keep
+ * writing. */
 enum sync_err fenced_write(struct object_store *s, const struct object_call *call, struct slice key,
                            uint64_t epoch, const char *by, struct slice value, struct fenced_memory *memory,
                            enum fenced_outcome *ret, struct err_ctx *ec);

@@ -57,7 +57,7 @@ static struct object_path path_of(struct slice key)
     return p;
 }
 
-/* --- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading */
 
 static enum sync_err send_to_sink(int fd, uint64_t offset, uint64_t end, struct object_ctx *ctx,
                                   const struct object_sink *sink, struct err_ctx *ec)
@@ -122,7 +122,7 @@ static enum sync_err dir_list(struct object_store *s, struct object_ctx *ctx,
     return dir_list_page(dir_of(s)->root_fd, DIR_OBJECTS, ctx, query, ret, ec);
 }
 
-/* --- writing ----------------------------------------------------------------------------------------- */
+/* ---- writing */
 
 /* Takes the lock that writers of this path share with some others; *ret_fd is closed to give it back. */
 static enum sync_err take_guard(struct object_dir *d, struct object_ctx *ctx, const char *path, int *ret_fd,
@@ -252,7 +252,7 @@ static enum sync_err dir_remove(struct object_store *s, struct object_ctx *ctx, 
     return rc == SYNC_OK && !missing ? dir_tree_sync(&d->tree, path.text, ec) : rc;
 }
 
-/* --- uploads: one temporary file, each part at its offset -------------------------------------------- */
+/* ---- uploads: one temporary file, each part at its offset */
 
 static void dir_upload_free(struct object_upload *u)
 {
@@ -342,7 +342,7 @@ static enum sync_err dir_upload_sweep(struct object_store *s, struct object_ctx 
     return dir_temp_sweep(dir_of(s)->root_fd, age_ms, ret_count, ec);
 }
 
-/* --- open and close ---------------------------------------------------------------------------------- */
+/* ---- open and close */
 
 static void dir_close(struct object_store *s)
 {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading */
 
 static enum sync_err s3_get(struct object_store *s, struct object_ctx *ctx, struct slice key,
                             const struct object_range *range, const struct object_sink *sink,
@@ -62,7 +62,7 @@ static enum sync_err s3_head(struct object_store *s, struct object_ctx *ctx, str
     return rc;
 }
 
-/* --- writing ----------------------------------------------------------------------------------------- */
+/* ---- writing */
 
 static void add_condition(struct s3_call *call, const struct object_put *put)
 {
@@ -115,7 +115,7 @@ static enum sync_err s3_remove(struct object_store *s, struct object_ctx *ctx, s
     return rc;
 }
 
-/* --- open and close ---------------------------------------------------------------------------------- */
+/* ---- open and close */
 
 static void s3_close(struct object_store *store)
 {

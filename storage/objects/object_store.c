@@ -33,7 +33,7 @@ uint64_t object_wall_ms(void)
     return clock_now_ms(CLOCK_REALTIME);
 }
 
-/* --- one call ---------------------------------------------------------------------------------------- */
+/* ---- one call */
 
 /* A call between its begin() and end(). */
 struct running {
@@ -97,7 +97,7 @@ enum sync_err object_ctx_wait(const struct object_ctx *ctx, uint64_t wait_ms, st
     return object_ctx_check(ctx, ec);
 }
 
-/* --- the functions of object_store.h ----------------------------------------------------------------- */
+/* ---- the functions of object_store.h */
 
 void object_store_close(struct object_store *s)
 {

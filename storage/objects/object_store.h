@@ -95,7 +95,7 @@ void object_store_close(struct object_store *s); /* NULL does nothing. No call o
 /* "file:/var/lib/objects" or "s3://bucket/prefix (https://...)", for messages. Borrowed from the store. */
 const char *object_store_name(const struct object_store *s);
 
-/* --- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading */
 
 /* Streams the object, or the range of it, into the sink. What the sink has got by the time of an error stays
  * there. All bytes are of one version, which is in *ret (may be NULL). range NULL: the whole object. */
@@ -111,7 +111,7 @@ enum sync_err object_get_buf(struct object_store *s, const struct object_call *c
 enum sync_err object_head(struct object_store *s, const struct object_call *call, struct slice key,
                           struct object_info *ret, struct err_ctx *ec);
 
-/* --- writing whole objects --------------------------------------------------------------------------- */
+/* ---- writing whole objects */
 
 /* Creates or replaces. ret_version may be NULL. */
 enum sync_err object_put(struct object_store *s, const struct object_call *call, struct slice key,
@@ -133,7 +133,7 @@ enum sync_err object_put_if_match(struct object_store *s, const struct object_ca
 enum sync_err object_delete(struct object_store *s, const struct object_call *call, struct slice key,
                             struct err_ctx *ec);
 
-/* --- listing ----------------------------------------------------------------------------------------- */
+/* ---- listing */
 
 struct object_query {
     struct slice prefix;       /* only keys that begin with it; may be empty, need not end in a slash */
@@ -193,7 +193,7 @@ void object_upload_free(struct object_upload *u); /* the memory only; NULL does 
 enum sync_err object_upload_sweep(struct object_store *s, const struct object_call *call, struct slice prefix,
                                   uint64_t age_ms, uint32_t *ret_count, struct err_ctx *ec);
 
-/* --- what it costs and how it goes ------------------------------------------------------------------- */
+/* ---- what it costs and how it goes */
 
 /* X(op, name) */
 #define OBJECT_OP_MAP(X)                                                                                     \

@@ -51,7 +51,7 @@ static void fail(struct object_writer *w, enum sync_err rc, const struct err_ctx
     w->failed_ec = *ec;
 }
 
-/* --- the threads ------------------------------------------------------------------------------------- */
+/* ---- the threads */
 
 static struct part *find(struct object_writer *w, enum part_state state)
 {
@@ -89,7 +89,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- the owner --------------------------------------------------------------------------------------- */
+/* ---- the owner */
 
 enum sync_err object_writer_open(struct object_store *s, struct slice key,
                                  const struct object_writer_config *cfg, struct object_writer **ret,

@@ -42,7 +42,7 @@ void s3_call_header(struct s3_call *c, const char *name, struct slice value)
     c->headers[c->headers_count++] = (struct sigv4_header){.name = name, .value = value};
 }
 
-/* --- the breaker ------------------------------------------------------------------------------------- */
+/* ---- the breaker */
 
 static void tell_breaker(struct object_s3 *s, enum breaker_state before, enum breaker_state after)
 {
@@ -73,7 +73,7 @@ static void breaker_learns(struct object_s3 *s, uint32_t ticket, enum breaker_ou
     tell_breaker(s, before, after);
 }
 
-/* --- one request ------------------------------------------------------------------------------------- */
+/* ---- one request */
 
 /* Is what comes the part that was asked for? Called with the first piece of every answer. */
 static enum sync_err check_part(struct s3_download *d, const struct s3_http_response *a, struct err_ctx *ec)
@@ -220,7 +220,7 @@ static enum sync_err send_once(struct run *r, const struct s3_target *t)
     return rc;
 }
 
-/* --- judging it -------------------------------------------------------------------------------------- */
+/* ---- judging it */
 
 static bool is_expected(const struct s3_call *call, int status)
 {
@@ -314,7 +314,7 @@ static enum breaker_outcome breaker_view(const struct run *r, enum verdict v)
     return BREAKER_SUCCESS;
 }
 
-/* --- the whole call ---------------------------------------------------------------------------------- */
+/* ---- the whole call */
 
 static uint64_t wait_before(const struct run *r, uint32_t repeat)
 {

@@ -52,7 +52,7 @@ struct exchange {
     char curl_text[CURL_ERROR_SIZE];
 };
 
-/* --- the pool ---------------------------------------------------------------------------------------- */
+/* ---- the pool */
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
@@ -130,7 +130,7 @@ static void give_slot(struct s3_http *h, struct slot *s)
     pthread_mutex_unlock(&h->lock);
 }
 
-/* --- libcurl's callbacks ----------------------------------------------------------------------------- */
+/* ---- libcurl's callbacks */
 
 /* Called when the connection is up and the request is about to go out. libcurl sends a request again by
  * itself when a kept connection turns out dead; with a conditional write that would hide that the first one
@@ -258,7 +258,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
     return line.len;
 }
 
-/* --- one exchange ------------------------------------------------------------------------------------ */
+/* ---- one exchange */
 
 static struct curl_slist *make_headers(const struct s3_http_request *req)
 {

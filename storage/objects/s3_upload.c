@@ -39,7 +39,7 @@ void s3_upload_free(struct object_upload *base)
     free(u);
 }
 
-/* --- begin ------------------------------------------------------------------------------------------- */
+/* ---- begin */
 
 static enum sync_err take_id(void *arg, const char *path, struct slice text, struct err_ctx *ec)
 {
@@ -84,7 +84,7 @@ enum sync_err s3_upload_begin(struct object_store *s, struct object_ctx *ctx, st
     return SYNC_OK;
 }
 
-/* --- parts ------------------------------------------------------------------------------------------- */
+/* ---- parts */
 
 static bool make_room(struct s3_upload *u, uint32_t count)
 {
@@ -133,7 +133,7 @@ enum sync_err s3_upload_part(struct object_upload *base, struct object_ctx *ctx,
     return rc;
 }
 
-/* --- complete ---------------------------------------------------------------------------------------- */
+/* ---- complete */
 
 static void put_escaped(struct buf *b, const char *text)
 {
@@ -253,7 +253,7 @@ enum sync_err s3_upload_complete(struct object_upload *base, struct object_ctx *
     return rc;
 }
 
-/* --- abort ------------------------------------------------------------------------------------------- */
+/* ---- abort */
 
 enum sync_err s3_upload_drop(struct object_s3 *s, struct object_ctx *ctx, struct slice key, const char *id,
                              struct err_ctx *ec)

@@ -53,7 +53,7 @@ bool s3_url_decode(struct slice text, struct buf *ret)
     return true;
 }
 
-/* --- the place --------------------------------------------------------------------------------------- */
+/* ---- the place */
 
 /* An endpoint, taken apart by libcurl's parser. */
 struct endpoint {
@@ -157,7 +157,7 @@ enum sync_err s3_place_init(struct s3_place *p, const char *endpoint, const char
     return rc;
 }
 
-/* --- a target ---------------------------------------------------------------------------------------- */
+/* ---- a target */
 
 static int by_name(const void *a, const void *b)
 {

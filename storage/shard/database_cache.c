@@ -1,6 +1,6 @@
 #include "storage/shard/database_cache.h"
 
-#include "storage/records/hash.h"
+#include "core/base/hash.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "storage/shard/row_filter.h"
 
-#include "storage/records/hash.h"
+#include "core/base/hash.h"
 #include "storage/records/keys.h"
 
 #include <stdlib.h>

@@ -39,7 +39,7 @@ struct apply_request {
 /* Applies the group with one write. A batch that applies nothing takes no stamp and writes nothing. */
 void shard_apply(struct shard *sh, struct apply_request *group);
 
-/* A tombstone that the retention sweep found old enough (view.h: prune_scan). */
+/* A tombstone that the retention sweep found old enough (views/view.h: prune_scan). */
 struct prune_candidate {
     struct slice row_key;
     uint32_t table_key_len; /* of row_key */
@@ -57,7 +57,7 @@ enum sync_err shard_prune(struct shard *sh, struct slice database, const struct 
  * when the shard is open. Errors: SYNC_ESTORE, SYNC_EFORMAT. */
 enum sync_err shard_recover(struct shard *sh, struct err_ctx *ec);
 
-/* Before a clean end: makes the next start quick (instance.h). */
+/* Before a clean end: makes the next start quick (leveldb/instance.h). */
 void shard_flush(struct shard *sh);
 
 /* Any thread: is it closed to writes, so that shard_recover() would have something to do? */
@@ -68,8 +68,8 @@ uint64_t shard_database_count(const struct shard *sh);
 uint64_t shard_open_count(const struct shard *sh);
 
 /* Any thread: bytes that a crash, or a write that failed, left at the end of a log without being a whole
- * record, and that were cut off at opening (log_check.h). Nothing of them was acknowledged, unless durability
- * was left to the operating system and the machine lost its power. */
+ * record, and that were cut off at opening (leveldb/log_check.h). Nothing of them was acknowledged, unless
+ * durability was left to the operating system and the machine lost its power. */
 uint64_t shard_torn_bytes(const struct shard *sh);
 
 #endif

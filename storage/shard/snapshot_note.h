@@ -2,8 +2,8 @@
  * verified.
  *
  * The note lies beside the databases' records, by name, so it also speaks for a database that has left this
- * disk. The log's clean-up goes by it, and so does eviction; both look for the snapshot before anything goes.
- */
+ * disk. The log's clean-up goes by it, and so does eviction; both look for the snapshot before anything
+ * goes. */
 #ifndef STORAGE_SHARD_SNAPSHOT_NOTE_H
 #define STORAGE_SHARD_SNAPSHOT_NOTE_H
 

@@ -1,7 +1,7 @@
 #include "storage/sharedlog/log_cover.h"
 
 #include "core/base/arena.h"
-#include "storage/records/hash.h"
+#include "core/base/hash.h"
 
 #include <stdlib.h>
 

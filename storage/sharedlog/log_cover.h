@@ -20,8 +20,8 @@
 
 enum { LOG_PROOFS_MAX = 16384 }; /* up to 5 MiB while a round lasts */
 
-/* Where the answers come from. An error ends the round. What concerns one database alone is no error: zero.
- */
+/* Where the answers come from. An error ends the round. What concerns one database alone is no error:
+ * zero. */
 struct log_cover_source {
     enum sync_err (*noted)(void *arg, struct slice database, struct stamp *ret, struct err_ctx *ec);
     enum sync_err (*prove)(void *arg, struct slice database, struct stamp *ret, struct err_ctx *ec);

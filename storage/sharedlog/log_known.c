@@ -1,6 +1,6 @@
 #include "storage/sharedlog/log_known.h"
 
-#include "storage/records/hash.h"
+#include "core/base/hash.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -20,8 +20,8 @@ struct log_source {
     void (*close)(void *arg); /* also what was not opened */
 };
 
-/* The shared log of an object store, as a source; `s` outlives it. A store without a log has nothing to tell.
- */
+/* The shared log of an object store, as a source; `s` outlives it. A store without a log has nothing to
+ * tell. */
 struct shared_log_source {
     struct object_store *objects;
     const struct object_call *call; /* may be NULL */

@@ -4,8 +4,8 @@
  * The text goes into the object as gzip members (gzip_member.h). Memory: PACKER_TEXTS pieces, each of
  * PACKER_TEXT_BYTES or of what the owner put between two steps, one member, and the object writer's parts.
  *
- * Threads: a packer is its owner's; until packer_close() its thread is the one that uses the object writer.
- */
+ * Threads: a packer is its owner's; until packer_close() its thread is the one that uses the object
+ * writer. */
 #ifndef STORAGE_SNAPSHOTS_PACKER_H
 #define STORAGE_SNAPSHOTS_PACKER_H
 

@@ -11,8 +11,8 @@
 
 enum snapshot_state {
     SNAPSHOT_GOOD,
-    SNAPSHOT_REPLACED, /* it has gone, and a newer one is there: older ones are deleted before that is noted
-                        */
+    SNAPSHOT_REPLACED, /* it has gone, and a newer one is there: older ones are deleted before that is
+                        * noted */
     SNAPSHOT_MISSING,
     SNAPSHOT_RESIZED, /* it has another size than what was verified */
     SNAPSHOT_DAMAGED, /* it was set aside */

@@ -27,8 +27,8 @@ struct snapshot_swept {
 };
 
 /* One list for every thousand snapshots, three requests and a delete or more for each database thinned.
- * Trouble with one database is kept for the end, *ec with it, and the others go on; SYNC_ECANCELED ends it.
- */
+ * Trouble with one database is kept for the end, *ec with it, and the others go on; SYNC_ECANCELED ends
+ * it. */
 enum sync_err snapshot_sweep(struct object_store *s, const struct object_call *call,
                              const struct snapshot_sweep *sweep, struct snapshot_swept *ret,
                              struct err_ctx *ec);

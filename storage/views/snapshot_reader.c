@@ -10,8 +10,8 @@
 /* The order of the chunks. After TABLE_END comes the next TABLE_START, or TOMBSTONES. */
 enum phase { HEADER, MIGRATIONS, TABLE_START, TABLE_ENTRIES, TABLE_END, TOMBSTONES, FOOTER, DONE };
 
-/* Dots in a completed table's name beyond which it is sent again rather than told apart from its namesakes.
- */
+/* Dots in a completed table's name beyond which it is sent again rather than told apart from its
+ * namesakes. */
 enum { NAME_DOTS_MAX = 8 };
 
 struct snapshot_reader {
@@ -163,8 +163,8 @@ static enum sync_err table_existed(struct snapshot_reader *r, struct slice schem
     return rc;
 }
 
-/* "a.b" + "c" and "a" + "b.c" are one name in a checkpoint. Is there another table that this one could mean?
- */
+/* "a.b" + "c" and "a" + "b.c" are one name in a checkpoint. Is there another table that this one could
+ * mean? */
 static enum sync_err has_namesake(struct snapshot_reader *r, const struct fact *f, struct slice joined,
                                   bool *ret, struct err_ctx *ec)
 {

@@ -96,7 +96,7 @@ enum sync_err prune_scan(struct view *v, struct slice after, uint64_t created_be
                          struct prune_candidate **ret, size_t *ret_count, struct slice *ret_after,
                          struct err_ctx *ec);
 
-/* Has this site been asked for what it has (shard_import.h)? */
+/* Has this site been asked for what it has (shard/shard_import.h)? */
 enum sync_err view_site_was_asked(struct view *v, const struct site_id *site, bool *ret, struct err_ctx *ec);
 
 /* Walks the databases of a shard by name: copies the name behind `after` into ret. *ret_found is false at the

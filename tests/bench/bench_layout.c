@@ -323,8 +323,8 @@ static double apply_all(struct run *r, size_t version, double *ret_cpu_us)
 }
 
 /* Reads every fact by the log or by the cells. Returns MB per second of CPU time, since the files are in the
- * kernel's cache and what others do on the machine should not count; of facts' bytes as the log spells them.
- */
+ * kernel's cache and what others do on the machine should not count; of facts' bytes as the log spells
+ * them. */
 static double read_all(const struct run *r, enum key_kind kind, uint64_t *ret_bytes)
 {
     struct key prefix;

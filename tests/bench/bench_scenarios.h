@@ -1,5 +1,5 @@
-/* bench_scenarios.h -- what is measured: each function runs one scenario and adds its member to the report.
- */
+/* bench_scenarios.h -- what is measured: each function runs one scenario and adds its member to the
+ * report. */
 #ifndef BENCH_SCENARIOS_H
 #define BENCH_SCENARIOS_H
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* --- rules ------------------------------------------------------------------------------------------- */
+/* ---- rules */
 
 static void apply_rules(struct fault_proxy *p, struct request *r)
 {
@@ -71,7 +71,7 @@ void fault_wait_ms(struct fault_proxy *p, uint32_t ms)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* --- answers kept for `stale` ------------------------------------------------------------------------ */
+/* ---- answers kept for `stale` */
 
 static char *request_name(const struct request *r)
 {
@@ -109,7 +109,7 @@ char *fault_find_kept(struct fault_proxy *p, const struct request *r, size_t *re
     return copy;
 }
 
-/* --- connections ------------------------------------------------------------------------------------- */
+/* ---- connections */
 
 /* Closes so that the other side sees a broken connection, not an end. */
 static void reset(int fd)
@@ -202,7 +202,7 @@ static void *accept_all(void *arg)
     }
 }
 
-/* --- for the tests ----------------------------------------------------------------------------------- */
+/* ---- for the tests */
 
 struct fault_proxy *fault_proxy_start(uint16_t listen_port, uint16_t upstream_port)
 {

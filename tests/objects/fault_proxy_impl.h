@@ -56,7 +56,7 @@ struct request {
     uint64_t releases_seen;
 };
 
-/* --- fault_proxy.c ----------------------------------------------------------------------------------- */
+/* ---- fault_proxy.c */
 
 void fault_note_answered(struct request *r);            /* the server has answered */
 void fault_wait_ms(struct fault_proxy *p, uint32_t ms); /* or until the proxy stops */
@@ -73,7 +73,7 @@ char *fault_find_kept(struct fault_proxy *p, const struct request *r, size_t *re
 /* Notes which connection to the server the request uses now; -1: none. */
 void fault_set_upstream(struct connection *c, int fd);
 
-/* --- fault_relay.c ----------------------------------------------------------------------------------- */
+/* ---- fault_relay.c */
 
 /* Reads the next request's head from the client. False when there is none, or none that is HTTP. */
 bool fault_read_request(struct request *r);

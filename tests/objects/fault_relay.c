@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- sockets ----------------------------------------------------------------------------------------- */
+/* ---- sockets */
 
 static bool send_all(int fd, const char *bytes, size_t len)
 {
@@ -51,7 +51,7 @@ static int connect_upstream(struct fault_proxy *p)
     return fd;
 }
 
-/* --- heads ------------------------------------------------------------------------------------------- */
+/* ---- heads */
 
 /* Reads from fd until an empty line. The head goes to `head`, what came behind it to `early`. */
 static bool read_head(int fd, char *head, size_t *ret_head_len, char *early, size_t *ret_early_len)
@@ -96,7 +96,7 @@ static void remove_header(char *head, size_t *len, const char *name)
     *len -= (size_t)(end - start);
 }
 
-/* --- one request ------------------------------------------------------------------------------------- */
+/* ---- one request */
 
 /* Reads the request's body, and hands the first `pass` bytes on; upstream -1: nothing. False when the client
  * is gone. */
@@ -190,8 +190,8 @@ static void relay_bytes(struct relay *y, const char *bytes, size_t len, bool is_
     if (y->to >= 0 && !send_all(y->to, bytes, len)) y->to = -1;
 }
 
-/* Passes the server's answer to the client, up to the limit. False when the client's connection cannot go on.
- */
+/* Passes the server's answer to the client, up to the limit. False when the client's connection cannot go
+ * on. */
 static bool relay_answer(struct request *r, int upstream, uint64_t limit)
 {
     struct fault_proxy *p = r->c->proxy;

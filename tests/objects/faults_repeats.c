@@ -118,7 +118,7 @@ static void a_service_that_is_not_there_is_reported(void)
     CHECK(fx.last.requests == 6);
 }
 
-/* --- the breaker -------------------------------------------------------------------------------------- */
+/* ---- the breaker */
 
 /* Calls until one goes out to the service again. */
 static enum sync_err put_until_admitted(void)
@@ -184,7 +184,7 @@ static void refusals_do_not_open_the_breaker(void)
     CHECK(fx.moves_count == 0);
 }
 
-/* --- connections --------------------------------------------------------------------------------------- */
+/* ---- connections */
 
 enum { CALLERS = 24, CALLS_EACH = 10 };
 

@@ -52,7 +52,7 @@ static void a_bucket_of_somebody_else_says_so(void)
     CHECK_TEXT(&fx.ec, "403 AccessDenied; the keys are known but may not do this");
 }
 
-/* --- the clock ------------------------------------------------------------------------------------------ */
+/* ---- the clock */
 
 static int64_t clock_off_ms;
 
@@ -92,8 +92,7 @@ static void a_clock_that_cannot_be_made_good_says_so(void)
     CHECK_TEXT(&fx.ec, "set the clock");
 }
 
-/* --- keys from a file -------------------------------------------------------------------------------------
- */
+/* ---- keys from a file */
 
 static char profile_path[] = "/tmp/test_faults_keys_XXXXXX";
 
@@ -185,8 +184,7 @@ static void parts_may_go_without_a_hash_and_nothing_else(void)
     faults_check_holds("u", "part");
 }
 
-/* --- addresses --------------------------------------------------------------------------------------------
- */
+/* ---- addresses */
 
 static void both_styles_of_address_work(void)
 {

@@ -211,7 +211,7 @@ static void a_stale_list_is_what_the_proxy_makes_of_it(void)
     object_page_deinit(&page);
 }
 
-/* --- uploads -------------------------------------------------------------------------------------------- */
+/* ---- uploads */
 
 static void an_upload_gets_through_whatever_breaks(void)
 {

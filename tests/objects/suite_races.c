@@ -26,7 +26,7 @@ enum {
 
 static struct object_store *store;
 
-/* --- one winner -------------------------------------------------------------------------------------- */
+/* ---- one winner */
 
 struct racer {
     struct slice key;
@@ -138,7 +138,7 @@ static void of_twenty_processes_one_creates(void)
     check_holds(slice_str(key), token);
 }
 
-/* --- compare and swap -------------------------------------------------------------------------------- */
+/* ---- compare and swap */
 
 /* How often each writer has added. */
 struct counter {
@@ -236,7 +236,7 @@ static void compare_and_swap_loses_no_update_between_processes(void)
     check_counter(key);
 }
 
-/* --- the other children ------------------------------------------------------------------------------ */
+/* ---- the other children */
 
 static int child_leave_upload(void)
 {

@@ -43,8 +43,7 @@ static struct object_store *open_store(const char *path)
     return s;
 }
 
-/* --- the child --------------------------------------------------------------------------------------------
- */
+/* ---- the child */
 
 static struct object_store *store;
 
@@ -134,8 +133,7 @@ static void run_child(const char *path, uint64_t seed)
     for (unsigned i = 0; i < 3; i++) (void)pthread_join(threads[i], NULL); /* they are killed before */
 }
 
-/* --- the parent -------------------------------------------------------------------------------------------
- */
+/* ---- the parent */
 
 /* What is known of a key. */
 struct known {

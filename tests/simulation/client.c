@@ -202,8 +202,8 @@ void client_edit(struct sim *s, struct client *c, bool bulk)
 
 /* ---- receiving */
 
-/* All of a transaction that arrived at the server at once and is still current there came with its message.
- */
+/* All of a transaction that arrived at the server at once and is still current there came with its
+ * message. */
 static void check_whole(struct sim *s, const struct client *c, const struct wire_message *m)
 {
     for (size_t i = 0; i < m->fact_count; i++) {

@@ -1,5 +1,5 @@
-/* change_set_fixture.h -- reads ChangeSets from a text, and checks that what was read survives being written.
- */
+/* change_set_fixture.h -- reads ChangeSets from a text, and checks that what was read survives being
+ * written. */
 #ifndef TESTS_CHANGE_SET_FIXTURE_H
 #define TESTS_CHANGE_SET_FIXTURE_H
 

@@ -91,8 +91,8 @@ void __wrap_leveldb_write(leveldb_t *db, const leveldb_writeoptions_t *options, 
     if (*errptr == NULL && fails(FAULT_DB_WRITE_LATE)) set_error(errptr);
 }
 
-/* ---- files: these take the place of glibc's for LevelDB as well, since a program's own symbols come first
- */
+/* ---- files: these take the place of glibc's for LevelDB as well, since a program's own symbols come
+ * first */
 
 ssize_t write(int fd, const void *bytes, size_t len)
 {

@@ -1,5 +1,5 @@
-/* hook_fixture.h -- a runner over hooks of tests/hooks, asked one question at a time, and what they logged.
- */
+/* hook_fixture.h -- a runner over hooks of tests/hooks, asked one question at a time, and what they
+ * logged. */
 #ifndef TESTS_HOOK_FIXTURE_H
 #define TESTS_HOOK_FIXTURE_H
 

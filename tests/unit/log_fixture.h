@@ -45,8 +45,8 @@ void log_fixture_delete(struct log_fixture *f, const char *database, const char 
 
 enum log_step log_fixture_step(struct log_fixture *f);
 
-/* What the reader gives, like fixture_log() but without what was before: "[1]=\"x\" " and "[1]! " of deletes.
- */
+/* What the reader gives, like fixture_log() but without what was before: "[1]=\"x\" " and "[1]! " of
+ * deletes. */
 const char *log_fixture_read(struct log_fixture *f, const char *database, const struct stamp *after,
                              struct log_summary *ret, struct arena *arena);
 

@@ -50,7 +50,7 @@ Test(credentials, profiles_without_both_halves_or_with_impossible_keys_are_none)
     cr_assert_str_eq(keys.access_key_id, "kept", "a failure leaves what was there");
 }
 
-/* --- sources ----------------------------------------------------------------------------------------- */
+/* ---- sources */
 
 static const char *fake[8][2];
 

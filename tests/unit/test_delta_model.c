@@ -78,8 +78,8 @@ static void print_group(struct buf *out, const struct model_entry *const *group,
                 model_print(out, &group[i]->fact, &none);
 }
 
-/* The sets that the log holds for this asker: neighbours of one transaction, as long as opSeq does not fall.
- */
+/* The sets that the log holds for this asker: neighbours of one transaction, as long as opSeq does not
+ * fall. */
 static void print_expected(struct buf *out, const struct model_database *d, const struct delta_request *q)
 {
     const struct model_entry **group = calloc(d->count + 1, sizeof *group);

@@ -1,7 +1,6 @@
 /* Writes of old leaders: they come at every point of a newer one's. object_get_buf() is wrapped, so that
  * somebody else can write between a writer's look and its write; conditional writes are wrapped, so that
- * answers get lost.
- */
+ * answers get lost. */
 #include "storage/objects/fenced.h"
 
 #include "storage/objects/object_dir.h"

@@ -94,8 +94,8 @@ Test(hlc, a_stamp_is_above_the_last_one_and_above_all_that_arrived)
     cr_assert(s.wall_ms == 102 && s.counter == 0, "a full counter moves the wall");
 }
 
-/* By definition: the greatest stamp whose HLC is <= the watermark. Compared with a search over a small space.
- */
+/* By definition: the greatest stamp whose HLC is <= the watermark. Compared with a search over a small
+ * space. */
 Test(hlc, stamp_floor_is_the_greatest_stamp_not_above_the_watermark)
 {
     uint64_t seed = 11;

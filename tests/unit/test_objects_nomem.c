@@ -95,8 +95,8 @@ static enum sync_err stream(struct err_ctx *ec)
     return rc;
 }
 
-/* Streamed once before, since a directory whose name finds no room to be remembered is only synced once more.
- */
+/* Streamed once before, since a directory whose name finds no room to be remembered is only synced once
+ * more. */
 Test(objects_nomem, streaming)
 {
     struct err_ctx ec;

@@ -159,8 +159,8 @@ static void remove_all(struct store_fixture *x, const char *name)
     }
 }
 
-/* Brings `two` in from what was carried away; at times gives up half way, as a crash does, and begins anew.
- */
+/* Brings `two` in from what was carried away; at times gives up half way, as a crash does, and begins
+ * anew. */
 static void bring_in(struct store_fixture *x, const struct moved *m, uint64_t *seed)
 {
     struct shard *sh = store_shard(x->store, 0);

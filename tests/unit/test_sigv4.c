@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 
 /* The worked examples of the Amazon S3 API reference, "Authenticating Requests: Using the Authorization
- * Header (AWS Signature Version 4)", single chunk; and the plain GET of the Signature Version 4 test suite.
- */
+ * Header (AWS Signature Version 4)", single chunk; and the plain GET of the Signature Version 4 test
+ * suite. */
 static const struct sigv4_key s3_key = {.access_key_id = "AKIAIOSFODNN7EXAMPLE",
                                         .secret_access_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
                                         .region = "us-east-1",

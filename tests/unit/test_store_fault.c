@@ -208,8 +208,8 @@ static bool run_with_fault(enum fault kind, long nth, long times, bool may_stay,
                 if (!nothing && may_stay) expect_stored(step, kind, nth);
                 if (!may_stay) cr_assert(nothing, "fault %d at %ld: something of step %d", kind, nth, step);
             }
-            /* LevelDB may have opened again and failed at its work in the background since: it tells so once.
-             */
+            /* LevelDB may have opened again and failed at its work in the background since: it tells so
+             * once. */
             cr_assert(run_step(step) || (times > 1 && run_step(step)), "fault %d at %ld, step %d stays away",
                       kind, nth, step);
         }

@@ -1,9 +1,11 @@
 /* sim_election -- runs the election through bad days, one seed a day.
  *
- *   sim_election --seeds A..B [--bug NAME]   every schedule from A to B; stops at the first that fails,
- * prints its seed, replays it with its log; exit status 1 sim_election --log SEED [--bug NAME]     one
- * schedule, with its log sim_election --planted                   every planted error must be found within
- * its number of seeds
+ *   sim_election --seeds A..B [--bug NAME]
+ *                              every schedule from A to B; stops at the first that fails, prints its seed,
+ *                              replays it with its log; exit status 1
+ *   sim_election --log SEED [--bug NAME]
+ *                              one schedule, with its log
+ *   sim_election --planted     every planted error must be found within its number of seeds
  */
 #include "sim_chaos.h"
 

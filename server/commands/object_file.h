@@ -2,10 +2,10 @@
  * (storage/snapshots/snapshot_line.h).
  *
  * Threads: one. */
-#ifndef SERVER_OBJECTS_OBJECT_FILE_H
-#define SERVER_OBJECTS_OBJECT_FILE_H
+#ifndef SERVER_COMMANDS_OBJECT_FILE_H
+#define SERVER_COMMANDS_OBJECT_FILE_H
 
-#include "server/objects/object_work.h"
+#include "server/commands/object_work.h"
 
 /* Writes all of the database to a new file; there must be none of that name. */
 enum sync_err object_file_write(struct work_store *from, struct slice database, const char *path,

@@ -1,4 +1,4 @@
-#include "server/objects/object_work.h"
+#include "server/commands/object_work.h"
 
 #include "server/base/system.h"
 #include "server/config_source.h"

@@ -1,4 +1,4 @@
-#include "server/objects/object_file.h"
+#include "server/commands/object_file.h"
 
 #include "server/base/system.h"
 #include "storage/objects/object_dir.h"

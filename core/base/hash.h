@@ -1,7 +1,7 @@
 /* hash.h -- a fast hash for tables in memory. Seeded with a random number, so that nobody outside can choose
  * keys that fall together. Not stable: nothing that is stored may depend on it. */
-#ifndef STORAGE_RECORDS_HASH_H
-#define STORAGE_RECORDS_HASH_H
+#ifndef CORE_BASE_HASH_H
+#define CORE_BASE_HASH_H
 
 #include "core/base/slice.h"
 

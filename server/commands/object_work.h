@@ -4,8 +4,8 @@
  * the same data directory. The object store may be in use by servers.
  *
  * Threads: one. */
-#ifndef SERVER_OBJECTS_OBJECT_WORK_H
-#define SERVER_OBJECTS_OBJECT_WORK_H
+#ifndef SERVER_COMMANDS_OBJECT_WORK_H
+#define SERVER_COMMANDS_OBJECT_WORK_H
 
 #include "core/config/config.h"
 #include "server/hooks/database_place.h"
