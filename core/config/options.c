@@ -215,7 +215,7 @@ const struct option config_options[] = {
      .unit = "ms", .help = "Time without changes after which a database that had some gets a new snapshot."},
     {NUMBER("object.snapshotChanges", object.snapshot_changes, 1, 1000000000),
      .flag = "object-snapshot-changes", .env = "SYNC_OBJECT_SNAPSHOT_CHANGES", .initial = "100000",
-     .help = "Changes after which it gets one earlier."},
+     .help = "Changes after which it gets one earlier, though not while it rests after the last."},
     {NUMBER("object.snapshotsRetained", object.snapshots_retained, 1, 1000),
      .flag = "object-snapshots-retained", .env = "SYNC_OBJECT_SNAPSHOTS_RETAINED", .initial = "5",
      .help = "Snapshots of a database that are kept."},

@@ -155,12 +155,6 @@ void snapshots_take_now(struct snapshots *s, struct slice database)
     pthread_mutex_unlock(&s->lock);
 }
 
-enum sync_err snapshots_take(struct snapshots *s, struct slice database, struct stamp *ret_stamp,
-                             struct err_ctx *ec)
-{
-    return snapshot_take(s->server, database, &s->cancel, ret_stamp, ec);
-}
-
 /* Of those that were due when the round began: is one left that nobody has tried since? */
 static bool round_is_open(const struct snapshots *s)
 {
@@ -231,14 +225,16 @@ static void take_one(struct snapshots *s, struct dirty *d)
         s->round_failed++;
     d->taking = false;
     uint64_t now_ms = system_monotonic_ms();
+    uint64_t took_ms = now_ms - began_ms, rest_ms = SNAPSHOT_REST * took_ms;
     if (rc != SYNC_OK) {
-        d->not_before_ms = now_ms + SNAPSHOT_RETRY_MS;
+        d->not_before_ms = now_ms + (took_ms > SNAPSHOT_RETRY_MS ? took_ms : SNAPSHOT_RETRY_MS);
         d->now = d->now || asked_for;
         return;
     }
+    if (rest_ms > SNAPSHOT_REST_MS_MAX) rest_ms = SNAPSHOT_REST_MS_MAX;
     d->facts -= facts; /* what came while it was taken is for the next one */
     d->first_ms = now_ms;
-    d->not_before_ms = now_ms + SNAPSHOT_REST * (now_ms - began_ms);
+    d->not_before_ms = d->now ? 0 : now_ms + rest_ms; /* asked for again meanwhile: at once */
 }
 
 /* Puts databases into the table that have changed since their last snapshot, or may have: after a start

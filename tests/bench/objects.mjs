@@ -1,6 +1,6 @@
 // objects.mjs -- what the object store costs, as ratios on one machine, with a real S3 server (tests/s3-server).
 //
-//   node tests/bench/objects.mjs [apply] [snapshot] [--rounds N] [--long] [--mib N] [--alone]
+//   node tests/bench/objects.mjs [apply] [snapshot] [--rounds N] [--long] [--mib N] [--alone] [--cgroup DIR]
 //
 // apply: transactions acknowledged a second over 256 connections, one under way on each (sync-bench): without an object
 // store, with S3, and with durability object. In turns; medians, and the median ratios within a round. --long: ten times as
@@ -8,6 +8,7 @@
 // snapshot: a database of so many MiB through a snapshot and a restore on an empty machine, beside a plain upload in
 // parts and a plain download of as many bytes as the snapshot has (bench_objects), with the memory that each took; and
 // the restore beside LevelDB alone writing the same records (bench-restore). --alone: nothing beside them, for large ones.
+// --cgroup: the server runs in that control group, whose memory limit then also holds what the system caches for it.
 //
 // Needs the targets sync-coordinator, sync-bench, bench_objects and bench-restore.
 import { execFileSync } from 'node:child_process';
@@ -118,7 +119,8 @@ function plain(s3, bytes) {
 
 async function measureSnapshot(s3) {
   const settings = { ...s3.settings(), ...s3.prefix(), 'object.snapshotIntervalMs': 3_600_000 };
-  const first = await new Server({ settings }).start();
+  const through = args.includes('--cgroup') ? ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', args[args.indexOf('--cgroup') + 1]] : [];
+  const first = await new Server({ settings, through }).start();
   t.after(() => first.dispose());
   await fill(first);
   await counted(first, 'sync_log_objects_total', 2);
@@ -132,7 +134,7 @@ async function measureSnapshot(s3) {
   const bytes = await metric(first, 'sync_snapshot_bytes_total');
   await first.stop();
   rmSync(first.dataDir, { recursive: true, force: true });
-  const second = await new Server({ settings }).start();
+  const second = await new Server({ settings, through }).start();
   t.after(() => second.dispose());
   void request(second.base, { path: '/big/changes', headers: { 'x-site-id': site(1) }, ms: LONG_MS }).catch(() => {});
   const restored = { most: await counted(second, 'sync_restores_total', 1) };
