@@ -2,11 +2,11 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { request } from './lib/http.mjs';
-import { runBinary, startServer } from './lib/server.mjs';
+import { BINARY, runBinary, startServer } from './lib/server.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const READ = 'import sys, json, yaml; json.dump(list(yaml.safe_load_all(open(sys.argv[1]))), sys.stdout)';
@@ -89,4 +89,46 @@ test('the compose file is one, and names what the server has', { skip }, async (
   for (const name of Object.keys(services['sync-coordinator'].environment)) assert.ok(known.has(name), name);
   assert.ok(existsSync(path.join(ROOT, services['sync-coordinator'].build.dockerfile)));
   assert.deepEqual(Object.keys(volumes), services['sync-coordinator'].volumes.map((mount) => mount.split(':')[0]));
+});
+
+// The package that a file belongs to. Where /lib is a link to /usr/lib, packages name their files by either.
+function packageOf(file) {
+  for (const name of [file, file.replace(/^\/usr/, '')]) {
+    try {
+      return execFileSync('dpkg-query', ['-S', name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(':')[0];
+    } catch {
+      // by the other name, perhaps
+    }
+  }
+  throw new Error(`${file} is of no package`);
+}
+
+// These packages, and all that are installed with them, as far as they are on this machine.
+function withDependencies(names) {
+  const table = execFileSync('dpkg-query', ['-W', '-f', '${Package}\t${Pre-Depends},${Depends}\n'], { encoding: 'utf8' });
+  const needs = new Map(table.trim().split('\n').map((line) => line.split('\t')));
+  const all = new Set(names);
+  for (const name of all) {
+    for (const word of (needs.get(name) ?? '').matchAll(/(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)/g)) all.add(word[1]);
+  }
+  return all;
+}
+
+// Also what is opened while it runs: libwebsockets finds its event loop as a plug-in.
+test('the image has the package of every library that the server and the hooks that ship use', async (t) => {
+  const dockerfile = readFileSync(path.join(ROOT, 'deploy/Dockerfile'), 'utf8');
+  const [, list] = /FROM debian:12-slim\nRUN [^&]*&& apt-get install (-[^ ]+ )*([^&]*)&&/.exec(dockerfile)?.slice(1) ?? [];
+  const named = list.split(/[\s\\]+/).filter((word) => word !== '' && !word.startsWith('-'));
+  const there = withDependencies([...named, 'apt']); // apt: the image that it is made from has it
+
+  const server = await startServer(t);
+  const used = new Set(readFileSync(`/proc/${server.pid}/maps`, 'utf8').match(/\/\S+\.so[.0-9a-z]*$/gm));
+  const build = path.dirname(BINARY);
+  const hooks = readdirSync(path.join(build, 'hooks')).filter((name) => name.endsWith('.so')).map((name) => path.join(build, 'hooks', name));
+  for (const file of [...hooks, path.join(build, 'sync-hook-host')]) {
+    for (const [, library] of execFileSync('ldd', [file], { encoding: 'utf8' }).matchAll(/=> (\/\S+)/g)) used.add(realpathSync(library));
+  }
+  const files = [...used].filter((file) => !file.startsWith(build) && !/lib(asan|ubsan|tsan)\.so/.test(file));
+  assert.ok(files.some((file) => file.includes('evlib_uv')), 'the plug-in is among them');
+  assert.deepEqual([...new Set(files.map(packageOf))].filter((name) => !there.has(name)), [], 'packages that the image does not have');
 });
