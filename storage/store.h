@@ -47,9 +47,11 @@ struct store_config {
 /* Errors: SYNC_EFORMAT (unknown or damaged FORMAT, a shard or acknowledged records damaged), SYNC_ESTORE
  * (LevelDB: also when another process has it open), SYNC_EIO, SYNC_ENOMEM. */
 enum sync_err store_open(const struct store_config *cfg, struct store **ret, struct err_ctx *ec);
+
 /* Before a clean end: LevelDB's logs become tables, so that the next start, which would replay them, is quick
  * whatever was written last. Blocks for as long as some MiB take. */
 void store_flush(struct store *s);
+
 void store_close(struct store *s); /* takes NULL; no view may be open and no call under way */
 
 /* 32 random bytes that tell this store from every other. */

@@ -100,12 +100,14 @@ static struct dirty *next_due(struct snapshots *s, uint64_t now, uint64_t *ret_w
     bool led = coordinator_hands_out_work(s->server->coordinator);
     for (size_t i = 0; i < SNAPSHOT_BUCKETS; i++) {
         for (struct dirty **at = &s->buckets[i], *d; (d = *at) != NULL;) {
-            if (is_clean(d) && d->not_before_ms <= now) {
+            bool clean = is_clean(d);
+            if (clean && d->not_before_ms <= now) {
                 remove_at(s, at);
                 continue;
             }
             at = &d->chain;
-            uint64_t take = d->taking || is_clean(d) ? UINT64_MAX : take_ms(s, d, led);
+            if (clean || d->taking) continue;
+            uint64_t take = take_ms(s, d, led);
             if (take < first_ms) {
                 first_ms = take;
                 first = d;
@@ -224,13 +226,13 @@ static void take_one(struct snapshots *s, struct dirty *d)
     else
         s->round_failed++;
     d->taking = false;
-    uint64_t now_ms = system_monotonic_ms();
-    uint64_t took_ms = now_ms - began_ms, rest_ms = SNAPSHOT_REST * took_ms;
+    uint64_t now_ms = system_monotonic_ms(), took_ms = now_ms - began_ms;
     if (rc != SYNC_OK) {
         d->not_before_ms = now_ms + (took_ms > SNAPSHOT_RETRY_MS ? took_ms : SNAPSHOT_RETRY_MS);
         d->now = d->now || asked_for;
         return;
     }
+    uint64_t rest_ms = SNAPSHOT_REST * took_ms;
     if (rest_ms > SNAPSHOT_REST_MS_MAX) rest_ms = SNAPSHOT_REST_MS_MAX;
     d->facts -= facts; /* what came while it was taken is for the next one */
     d->first_ms = now_ms;

@@ -30,10 +30,11 @@ const BATCH_FACTS = 1000;
 const POSTS_AT_ONCE = 4;
 
 const args = process.argv.slice(2);
-const numberOf = (flag, otherwise) => (args.includes(flag) ? Number(args[args.indexOf(flag) + 1]) : otherwise);
-const rounds = numberOf('--rounds', 5);
-const mib = numberOf('--mib', 256);
+const valueOf = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined);
+const rounds = Number(valueOf('--rounds') ?? 5);
+const mib = Number(valueOf('--mib') ?? 256);
 const wanted = args.filter((arg) => arg === 'apply' || arg === 'snapshot');
+const cgroup = valueOf('--cgroup');
 const cleanups = [];
 const t = { after: (cleanup) => cleanups.unshift(cleanup) };
 const program = (name) => path.join(path.dirname(BINARY), name);
@@ -119,7 +120,7 @@ function plain(s3, bytes) {
 
 async function measureSnapshot(s3) {
   const settings = { ...s3.settings(), ...s3.prefix(), 'object.snapshotIntervalMs': 3_600_000 };
-  const through = args.includes('--cgroup') ? ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', args[args.indexOf('--cgroup') + 1]] : [];
+  const through = cgroup === undefined ? [] : ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', cgroup];
   const first = await new Server({ settings, through }).start();
   t.after(() => first.dispose());
   await fill(first);
